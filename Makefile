@@ -1,5 +1,5 @@
-# The commands of the project. They need python3 with venv, nothing else: what
-# they use is installed into .venv by whichever of them needs it first.
+# The commands of the project. They only need python3 with venv: each installs the
+# packages it uses into .venv when it first needs them.
 
 PYTHON ?= python3
 PORT ?= 8080

@@ -1,9 +1,9 @@
 """
-C{make check}: what does not depend on the tests of this machine's Python.
+C{make check}: checks beyond the tests with this machine's Python.
 
-Style, types, documentation; the package as users install it; the tests with
-every other Python there is and with the oldest Twisted we declare. Arguments choose
-steps by the beginning of their names.
+Style, types, documentation; the package as users install it; the tests with every other available
+Python and with the oldest Twisted we declare.  Arguments choose steps by the beginning of their
+names.
 """
 
 from __future__ import annotations
@@ -27,18 +27,19 @@ from urllib.request import Request, urlopen
 
 ROOT = Path(__file__).resolve().parent.parent
 
-#: Those we promise, and those that are tried where they exist.
+#: The versions we promise, and those that are tried where they exist.
 PYTHONS = ["3.10", "3.11", "3.12", "3.13"]
 NEWER = ["3.14", "3.15"]
 
-#: The one that runs this: `make test` runs all tests with it.
+#: The version that runs this: `make test` runs all tests with it.
 OURS = f"{sys.version_info[0]}.{sys.version_info[1]}"
 
-#: The oldest Twisted of setup.py, and the pyOpenSSL of its year: since 26.2 that refuses
-#: to change a context in use, which Twisted did before 26.4.
+#: The oldest Twisted of setup.py, and the pyOpenSSL of its year: since 26.2 it refuses to change a
+#: context in use, which Twisted did before 26.4.
 OLDEST = ["Twisted==24.3.0", "pyOpenSSL<24.3"]
 
-#: What only `make test` runs: they would say the same with every Python, or take minutes.
+#: Tests that only `make test` runs: their results are the same with every Python, or they take
+#: minutes.
 MARKERS = (
     "not browser and not curl and not deploy and not docs and not faketime and not firefox"
     " and not go and not node and not php and not processes and not redis and not root"
@@ -48,14 +49,14 @@ MARKERS = (
 LIVE = MARKERS.replace(" and not redis", "")
 STORES = ["tests/live/test_redis.py"]
 
-#: What reads the project's own files: `make test` has done that.
+#: Tests that read the project's own files: `make test` has run them.
 FILES = ["tests/test_house.py", "tests/test_tests.py"]
 
 #: For the Pythons between the ends: the tests that need nothing from the machine.
 IN_MEMORY = ["--in-memory"]
 
-#: For the newest Python, of those over sockets: what depends on its own modules, which are for TLS,
-#: asyncio, processes and signals.  What is in the others says the same as with ours.
+#: For the newest Python, of the tests over sockets: those that depend on its own modules for TLS,
+#: asyncio, processes and signals.  The others have the same results as with ours.
 PYTHONS_OWN = [
     f"tests/live/test_{name}.py"
     for name in (
@@ -72,7 +73,7 @@ PYTHONS_OWN = [
     )
 ]
 
-#: Commands at the same time: the tests with different Pythons, the installs.
+#: Simultaneous commands: the tests with different Pythons, the installs.
 JOBS = 2
 
 #: Seconds for a server to start and answer.
@@ -84,7 +85,7 @@ LAST = 4000
 
 class Failed(Exception):
     """
-    A step did not give what it should.
+    A step gave a wrong result.
     """
 
 
@@ -98,10 +99,10 @@ def run(*command: str | Path, cwd: Path = ROOT) -> str:
     """
     Run a command that must succeed.
 
-    @return: what it wrote.
-    @raise Failed: with what it wrote.
+    @return: its output.
+    @raise Failed: with its output.
     """
-    # pip in a new environment must not find its way to ours.
+    # pip in a new environment must not use ours.
     unset = {"PYTHONPATH", "VIRTUAL_ENV", "SSE_REQUIRE", "SSE_LEFT_OUT"}
     environment = {name: value for name, value in os.environ.items() if name not in unset}
     done = subprocess.run(
@@ -121,7 +122,7 @@ def run(*command: str | Path, cwd: Path = ROOT) -> str:
 
 def lastLine(text: str) -> str:
     """
-    @return: what a tool concludes with.
+    @return: the conclusion of a tool.
     """
     return text.strip().splitlines()[-1] if text.strip() else "nothing to say"
 
@@ -147,7 +148,7 @@ def documentation() -> str:
 
 class Package:
     """
-    The distributions, built once, and what each gives a user.
+    The distributions, built once, and the contents of each.
     """
 
     def __init__(self, work: Path) -> None:
@@ -175,12 +176,12 @@ class Package:
 
     def build(self) -> str:
         """
-        Build both and look into the wheel.
+        Build both, and check the content of the wheel.
         """
         run(sys.executable, "-m", "build", "--outdir", self.work / "dist", ROOT)
         with zipfile.ZipFile(self.wheel) as archive:
             names = archive.namelist()
-        # All else would land in another package, "tests" or Twisted itself.
+        # Anything else would be installed into another package, "tests" or Twisted itself.
         ours = re.compile(
             r"twisted_sse/|twisted_sse-[^/]+\.dist-info/|twisted/plugins/twisted_sse_plugin\.py$"
         )
@@ -194,9 +195,9 @@ class Package:
 
     def unpack(self, name: str) -> Path:
         """
-        Unpack the sdist, which holds the tests too.
+        Unpack the sdist, which includes the tests.
 
-        @param name: of a folder for it.
+        @param name: the name of its folder.
         """
         with tarfile.open(self.sdist) as archive:
             archive.extractall(self.work / name, filter="data")
@@ -205,7 +206,7 @@ class Package:
 
     def install(self, how: str) -> str:
         """
-        Install in a fresh environment, look for the commands, and uninstall.
+        Install in a fresh environment, check the commands, and uninstall.
 
         @param how: C{wheel}, C{sdist}, C{editable} or C{read-only}.
         """
@@ -218,7 +219,7 @@ class Package:
         prefix: list[str | Path] = []
         if how == "read-only":
             run("chmod", "-R", "a-w", environment)
-            # Permissions do not stop root, unless it gives up the right to ignore them.
+            # Permissions do not restrict root, unless it gives up the capability to ignore them.
             if os.getuid() == 0:
                 prefix = ["setpriv", "--bounding-set", "-dac_override,-dac_read_search,-fowner"]
         # The first of these finds no plugin cache: when Twisted loads the plugin itself.
@@ -257,7 +258,7 @@ class Package:
         index.mkdir()
         port = freePort()
         address = f"http://127.0.0.1:{port}"
-        # Without a password, and without sending pip on to another index.
+        # Without a password, and without redirecting pip to another index.
         options = ["--authenticate", ".", "--passwords", ".", "--disable-fallback"]
         server = [sys.executable, "-m", "pypiserver", "run", "-p", str(port), "-i", "127.0.0.1"]
         with running(*server, *options, index):
@@ -269,7 +270,7 @@ class Package:
             named = f"twisted-sse=={version}"
             pip: list[str | Path] = [bin_ / "pip", "install", "--quiet"]
             run(*pip, "--no-deps", "--index-url", f"{address}/simple/", named, cwd=self.work)
-        run(*pip, named, cwd=self.work)  # what it needs
+        run(*pip, named, cwd=self.work)  # its dependencies
         port = freePort()
         served: list[str | Path] = [bin_ / "twistd", "-n", "--pidfile=", "sse", "--port", str(port)]
         with running(*served):
@@ -278,11 +279,11 @@ class Package:
 
     def test(self, python: Path, name: str, chosen: list[str], live: list[str], *pins: str) -> str:
         """
-        Run the tests out of the unpacked sdist.
+        Run the tests from the unpacked sdist.
 
         @param python: the interpreter.
-        @param name: for the folders.
-        @param chosen: which tests, as pytest's options.
+        @param name: the name of the folders.
+        @param chosen: the tests, as pytest's options.
         @param live: files with more tests.
         @param pins: other requirements than the newest of everything.
         """
@@ -313,7 +314,7 @@ def running(*command: str | Path) -> Iterator[None]:
     """
     Run a server, and stop it.
 
-    @raise Failed: with what it wrote, if something fails meanwhile.
+    @raise Failed: with its output, if something fails meanwhile.
     """
     with TemporaryDirectory() as folder, Path(folder, "output").open("w+") as output:
         server = subprocess.Popen(
@@ -331,9 +332,9 @@ def running(*command: str | Path) -> Iterator[None]:
 
 def fetch(url: str, wanted: str) -> None:
     """
-    Ask a server that may still be starting for a text, which an event stream may send later.
+    Request a text from a server that may still be starting; an event stream may send it later.
 
-    @raise Failed: if it has not come within the time.
+    @raise Failed: if it does not arrive in time.
     """
     request = Request(url, headers={"Accept": "text/event-stream, text/html;q=0.5"})
     until = time.monotonic() + PATIENCE
@@ -361,8 +362,7 @@ def newEnvironment(folder: Path, python: Path) -> Path:
 
 def findPython(version: str) -> Path | None:
     """
-    Look for a Python that can make environments: on the path, then where pyenv
-    keeps those that it was not told to put there.
+    Look for a Python that can make environments: on the path, then in pyenv's folder of versions.
 
     @param version: as C{3.12}.
     """
@@ -385,8 +385,7 @@ Step = tuple[str, Callable[[], str]]
 
 def stepsFor(package: Package) -> Iterator[list[Step]]:
     """
-    List what is checked: the steps of a group need those of the groups before
-    it, and not each other.
+    List the steps: those of a group need the groups before it, but not each other.
     """
     yield [
         ("ruff check", partial(tool, "ruff", "check", "--no-cache")),
@@ -404,8 +403,8 @@ def stepsFor(package: Package) -> Iterator[list[Step]]:
         for version in PYTHONS + NEWER
         if (python := findPython(version)) is not None
     }
-    # The oldest Twisted, with all tests; the newest Python; and what is between them, with the tests in
-    # memory.  What takes longest begins first.
+    # The oldest Twisted, with all tests; the newest Python; and the versions between them, with the
+    # tests in memory.  The longest begin first.
     ends: list[Step] = []
     between: list[Step] = []
     if found:
@@ -433,9 +432,9 @@ def stepsFor(package: Package) -> Iterator[list[Step]]:
 
 def attempt(step: Step) -> tuple[str, bool]:
     """
-    Run a step and print what came of it.
+    Run a step and print its result.
 
-    @return: a line for the summary, and whether all is well.
+    @return: a line for the summary, and whether it succeeded.
     """
     name, function = step
     started = time.monotonic()

@@ -1,12 +1,12 @@
 """
-C{make test}: the tests under pytest, with their coverage, and those for which the runner matters under
-trial, too.
+C{make test}: the tests under pytest, with their coverage, and under trial those for which the
+runner matters.
 
-On two processors at the same time: the live tests under pytest, but for those of the live page; and
-all others, the live page, then trial.
+Two processors run, at the same time: the live tests under pytest, except those of the live page;
+and all other tests, the live page, then trial.
 
-Arguments go to pytest; a part of the tests runs under pytest alone, and is not
-asked to cover everything.
+Arguments go to pytest; a part of the tests runs under pytest alone, without the requirement of full
+coverage.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from xml.etree import ElementTree
 
-#: Percent, of lines and of branches alike.
+#: Percent, both of lines and of branches.
 COVERAGE = 95
 
 #: The live tests of the live page, and how pytest leaves them out.
@@ -45,7 +45,7 @@ def run(*arguments: str) -> bool:
 
 def aside(*arguments: str) -> bool:
     """
-    Run a module of this Python beside something else, and show what it wrote when it has ended.
+    Run a module of this Python in parallel with another, and show its output when it has ended.
 
     @return: whether it succeeded.
     """
@@ -65,9 +65,9 @@ def aside(*arguments: str) -> bool:
 
 def forTrial() -> Iterator[str]:
     """
-    Find the tests that trial runs, too: all in memory, and those over sockets that need nothing else,
-    neither a browser nor another program.  What is in the others does not depend on the
-    runner: under pytest too, trial's C{TestCase} runs the reactor and looks what was left in it.
+    Find the tests that trial runs, too: all in memory, and those over sockets that need nothing
+    else, neither a browser nor another program.  The others do not depend on the runner: under
+    pytest, too, trial's C{TestCase} runs the reactor and checks what is left in it.
 
     @return: their files.
     """
@@ -79,10 +79,10 @@ def forTrial() -> Iterator[str]:
 
 def failed(what: str, text: str) -> None:
     """
-    Note what failed, for the end of C{.ci/run}: the output of both commands is long.
+    Record failures for the end of C{.ci/run}: the output of both commands is long.
 
-    @param what: its name.
-    @param text: why; the end of it is noted.
+    @param what: the name of the failed step.
+    @param text: the reason; its end is recorded.
     """
     path = os.environ.get("SSE_FAILED")
     if path:
@@ -93,9 +93,9 @@ def failed(what: str, text: str) -> None:
 
 def noteFailures(report: Path) -> None:
     """
-    Note the tests that failed under pytest.
+    Record the tests that failed under pytest.
 
-    @param report: what pytest wrote, in JUnit's XML; it may be missing.
+    @param report: pytest's report, in JUnit's XML; it may be missing.
     """
     if not report.exists():
         return
@@ -108,7 +108,7 @@ def noteFailures(report: Path) -> None:
 
 def covered(report: Path) -> bool:
     """
-    Compare what was run with what must be.
+    Compare the coverage with the required one.
 
     @param report: where a file may be written.
     """
@@ -129,7 +129,7 @@ def covered(report: Path) -> bool:
 
 def main(arguments: list[str]) -> int:
     """
-    Run everything, whatever fails, and say at the end what did.
+    Run everything despite failures, and report these at the end.
 
     @param arguments: for pytest.
     @return: the exit status.

@@ -1,5 +1,5 @@
 """
-How things are measured: beside each other, more than once.
+How the cases are measured: candidates in turn, several times.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ __all__ = ["FULL", "QUICK", "Bench", "Scale"]
 @dataclass(frozen=True)
 class Scale:
     """
-    How much is measured.
+    The scale of the measurements.
 
-    @ivar runs: how often each candidate is measured.
-    @ivar seconds: how long each time.
-    @ivar warmUp: how long before it is begun to measure, in seconds.
-    @ivar streams: how many there are, from few to many.
-    @ivar deliveries: how many events a second they get together.
-    @ivar rates: how many events a second are published, where it is asked how many can be.
-    @ivar cycles: how many clients come and go.
-    @ivar parsed: how much the parsers are given, in bytes.
-    @ivar followed: how many events the clients are sent.
+    @ivar runs: the number of runs of each candidate.
+    @ivar seconds: the duration of a run.
+    @ivar warmUp: the time before the measurement begins, in seconds.
+    @ivar streams: the numbers of streams, from few to many.
+    @ivar deliveries: the number of events per second that all streams get together.
+    @ivar rates: the rates of events per second, in the search for the highest one possible.
+    @ivar cycles: the numbers of clients that connect and disconnect.
+    @ivar parsed: the size of the parsers' input, in bytes.
+    @ivar followed: the number of events sent to the clients.
     """
 
     runs: int
@@ -55,7 +55,7 @@ FULL = Scale(
     followed=500_000,
 )
 
-#: Short runs, to see that it works.
+#: Short runs, to check that everything works.
 QUICK = Scale(
     runs=1,
     seconds=0.5,
@@ -72,15 +72,15 @@ QUICK = Scale(
 @dataclass
 class Bench:
     """
-    What all cases need.
+    The shared data of all cases.
 
-    @ivar programs: where the programs in C are.
-    @ivar ours: what this is about.
+    @ivar programs: the folder of the programs in C.
+    @ivar ours: this checkout.
     @ivar plain: Twisted without it.
-    @ivar floor: the least that can be.
+    @ivar floor: the lower bound.
     @ivar peers: the servers of others.
-    @ivar scale: how much is measured.
-    @ivar failures: who could not be measured, and why.
+    @ivar scale: the scale of the measurements.
+    @ivar failures: the candidates that could not be measured, and why.
     """
 
     programs: Path
@@ -93,14 +93,14 @@ class Bench:
 
     def servers(self, mode: str) -> list[Server]:
         """
-        Find all that can do something, the floor first.
+        Find all candidates with a mode, the floor first.
         """
         every = [self.floor, self.ours, self.plain, *self.peers]
         return [server for server in every if mode in server.modes]
 
     def rate(self, streams: int) -> float:
         """
-        How many events a second N streams get.
+        The rate of events for a number of streams.
         """
         return self.scale.deliveries / streams
 
@@ -116,9 +116,9 @@ class Bench:
         """
         Run a server and the load, once.
 
-        @param mode: what the server shall do.
+        @param mode: the mode of the server.
         @param rate: events per second.
-        @param seconds: for how long; as the scale says if it is not given.
+        @param seconds: the duration; by default that of the scale.
         @param options: see the head of C{sseload.c}.
         @raise Failed: if that does not work.
         """
@@ -136,11 +136,11 @@ class Bench:
         self, what: str, candidates: Mapping[str, Callable[[], Sample]]
     ) -> dict[str, list[Sample]]:
         """
-        Measure each candidate once, then each for the second time, and so on: what disturbs
-        the machine for a while disturbs all of them.
+        Measure each candidate once, then each for the second time, and so on, so that a temporary
+        disturbance of the machine affects all of them.
 
-        @param what: what is measured.
-        @param candidates: how each is measured, by name.
+        @param what: the name of the measurement.
+        @param candidates: the function that measures each, by name.
         @return: the figures of those that never failed.
         """
         samples: dict[str, list[Sample]] = {name: [] for name in candidates}
@@ -160,6 +160,6 @@ class Bench:
 
     def progress(self, text: str) -> None:
         """
-        Show that something happens.
+        Show progress.
         """
         print(text, file=sys.stderr, flush=True)

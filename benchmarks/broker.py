@@ -17,9 +17,9 @@ __all__ = ["broker"]
 @contextmanager
 def broker(processors: str = LOAD) -> Iterator[str]:
     """
-    Run a Redis server as long as it is needed, which keeps everything in memory.
+    Run a Redis server that keeps everything in memory, while the context is open.
 
-    @param processors: those that it may use.
+    @param processors: the processors that it may use.
     @return: its URL.
     @raise Failed: if there is none.
     """

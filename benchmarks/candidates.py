@@ -24,18 +24,18 @@ __all__ = ["SERVERS", "Nchan", "Running", "Server", "floor", "ours", "plain"]
 SERVERS = Path(__file__).resolve().parent / "servers"
 ROOT = SERVERS.parent.parent
 
-#: How many seconds a server may take to find another.
+#: The time in seconds that a server may take to find another.
 PATIENCE = 20
 
 
 @dataclass(frozen=True)
 class Running:
     """
-    A server that runs.
+    A running server.
 
-    @ivar process: how it was started.
-    @ivar port: where it listens.
-    @ivar path: where its stream is.
+    @ivar process: the started process.
+    @ivar port: its port.
+    @ivar path: the path of its stream.
     @ivar pids: its processes, whose CPU time and memory count.
     """
 
@@ -50,15 +50,15 @@ class Server:
     """
     A server that can be started.
 
-    @ivar name: what the tables call it.
-    @ivar version: what it is made of.
-    @ivar command: how it is started, to be followed by the mode, a port, a rate and a number of
-        streams.
-    @ivar modes: what all of them can do, or some: C{timer}, a timer for each connection;
-        C{fanout}, one event to all; C{rooms}, each event to those who have chosen its topic;
-        C{idle}, nothing; C{post}, publish what is posted.  Ours and plain Twisted can do more.
-    @ivar environment: variables that it needs.
-    @ivar path: where its stream is, and where is posted.
+    @ivar name: its name in the tables.
+    @ivar version: the versions of its parts.
+    @ivar command: the command that starts it, to be followed by the mode, a port, a rate and a
+        number of streams.
+    @ivar modes: its modes, all or some of these: C{timer}, a timer for each connection; C{fanout},
+        one event to all; C{rooms}, each event to the clients that have chosen its topic; C{idle},
+        nothing; C{post}, publish posted events.  Ours and plain Twisted have more.
+    @ivar environment: its environment variables.
+    @ivar path: the path of its stream, and for posting.
     """
 
     name: str
@@ -71,11 +71,11 @@ class Server:
     @contextmanager
     def running(self, mode: str, rate: float = 0, streams: int = 0) -> Iterator[Running]:
         """
-        Run it as long as it is needed.
+        Run it while the context is open.
 
-        @param mode: what it shall do.
+        @param mode: its mode.
         @param rate: events per second.
-        @param streams: it shall begin when there are so many.
+        @param streams: the number of streams at which it begins.
         """
         port = freePort()
         command = [*self.command, *self.arguments(mode, port, rate, streams)]
@@ -85,32 +85,32 @@ class Server:
 
     def arguments(self, mode: str, port: int, rate: float, streams: int) -> list[str]:
         """
-        Say what follows the command.
+        Return the arguments of the command.
         """
         return [mode, str(port), f"{rate:.6g}", str(streams)]
 
 
 class Floor(Server):
     """
-    C{cfan}, which does the same in all modes: what is least for each of them.
+    C{cfan}, which does the same in all modes: the minimum for each of them.
     """
 
     def arguments(self, mode: str, port: int, rate: float, streams: int) -> list[str]:
         """
-        Say what follows the command.
+        Return the arguments of the command.
         """
         return super().arguments(mode, port, rate, streams)[1:]
 
 
 class Nchan(Server):
     """
-    nginx, with its files in a separate folder, and a publisher.
+    nginx, with its files in its own folder, and a publisher.
     """
 
     @contextmanager
     def running(self, mode: str, rate: float = 0, streams: int = 0) -> Iterator[Running]:
         """
-        Run it as long as it is needed.  Who publishes runs where the load does.
+        Run it while the context is open.  The publisher runs on the load's processor.
         """
         path = "/pub" if mode == "post" else "/sub"
         with ExitStack() as stack:
@@ -124,9 +124,9 @@ class Nchan(Server):
     @contextmanager
     def sharing(self, url: str, processor: str, path: str) -> Iterator[Running]:
         """
-        Run a server that shares its events with others, as long as it is needed.
+        Run a server that shares its events with others, while the context is open.
 
-        @param url: where the Redis server is.
+        @param url: the URL of the Redis server.
         @param processor: the only one that it may use.
         @raise Failed: if it does not find the Redis server.
         """
@@ -154,7 +154,7 @@ class Nchan(Server):
     ) -> Iterator[Running]:
         port = freePort()
         text = (SERVERS / "nchan.conf").read_text(encoding="utf-8")
-        # As many as there may be open files, but for those that nginx opens for itself.
+        # As many as the limit on open files, except those that nginx opens for itself.
         connections = os.sysconf("SC_OPEN_MAX") - 100
         text = text.format(port=port, connections=connections, upstream=upstream, store=store)
         with TemporaryDirectory() as folder:
@@ -179,7 +179,7 @@ def ours() -> Server:
 
 def plain() -> Server:
     """
-    Twisted without us.
+    Twisted without this package.
     """
     command = [sys.executable, str(SERVERS / "plain.py")]
     return Server("plain Twisted", version("Twisted"), command)
@@ -187,8 +187,8 @@ def plain() -> Server:
 
 def floor(programs: Path) -> Server:
     """
-    The least that can be.
+    The lower bound.
 
-    @param programs: where the programs in C are.
+    @param programs: the folder of the programs in C.
     """
     return Floor("C floor", "cfan.c", [str(programs / "cfan")], modes=("timer", "fanout"))

@@ -1,5 +1,5 @@
 """
-The chart: what a delivery costs, by server and by the number of streams.
+The chart: the cost of a delivery, by server and by the number of streams.
 """
 
 from __future__ import annotations
@@ -11,15 +11,15 @@ __all__ = ["draw"]
 
 TITLE = "CPU time of the server for one delivered event, in microseconds"
 
-#: All in pixels: the picture, where bars begin and the longest ends, the first group and the
-#: distance to the next, a bar and the distance to the next.
+#: All in pixels: the picture, the start of the bars and the end of the longest, the first group and
+#: the distance to the next, a bar and the distance to the next.
 WIDTH, MARGIN = 760, 24
 LEFT, RIGHT = 140, 690
 TOP, ROW = 92, 62
 BAR, STEP = 13, 16
 
-#: It has a background of its own, so that it can be read on any page, and is dark where the
-#: reader prefers that.
+#: It has its own background, so that it is legible on any page, and is dark if the reader prefers
+#: that.
 STYLE = """
 text { font: 13px system-ui, sans-serif; fill: #1f2933 }
 .back { fill: #ffffff; stroke: #d5dae0 }
@@ -45,8 +45,8 @@ def draw(heads: Sequence[str], costs: Mapping[str, Sequence[float]]) -> str:
     """
     Draw a group of bars for each server.
 
-    @param heads: what each bar of a group is: at most three.
-    @param costs: the figures of each server, as many as heads, in microseconds.
+    @param heads: the labels of the bars in a group: at most three.
+    @param costs: the figures of each server, one per label, in microseconds.
     @return: the text of an SVG file.
     """
     height = TOP + ROW * len(costs) + 14
@@ -88,7 +88,7 @@ def _label(kind: str, x: float, y: float, text: str) -> str:
 
 def _describe(heads: Sequence[str], costs: Mapping[str, Sequence[float]]) -> str:
     """
-    Say what the picture shows, for who cannot see it.
+    Describe the picture, for readers who cannot see it.
     """
     lines = [f"Bars for {'; '.join(heads)}."]
     lines.extend(

@@ -1,14 +1,14 @@
 """
-How fast are the clients of event streams for Python, and does their memory stay as it is?
+How fast are the clients of event streams for Python, and does their memory stay constant?
 
-This process is the server, with one processor: it sends the events of C{parser.py}, whatever it is
-asked for.  The client is a process of its own, with the other processor, that counts them.  Its
-clock starts with the first event.
+This process is the server, with one processor: it sends the events of C{parser.py} in response to
+any request.  The client is a separate process, on the other processor, that counts them.  Its clock
+starts with the first event.
 
 usage: python benchmarks/clients.py CLIENT PORT EVENTS ..
 
-This is one run of a client, which ends after the last number of events; after each of them it says
-how it is, in a line of JSON.  C{run.py} does the rest.
+This is one run of a client, which ends after the last number of events; at each number it reports
+its state, in a line of JSON.  C{run.py} does the rest.
 """
 
 from __future__ import annotations
@@ -39,17 +39,17 @@ HEAD = (
     b"Transfer-Encoding: chunked\r\n\r\n"
 )
 
-#: How many events a second are sent one at a time.
+#: The rate of events that are sent one at a time, per second.
 RATE = 2000
 
-#: How events are sent: to whom, those of a body over and over, and how many.
+#: How events are sent: to a client, the repeated content of a body, and their number.
 Send = Callable[[socket.socket, bytes, int], None]
 
-#: How long a client may take nothing before it has failed, in seconds.
+#: A client has failed if it reads nothing for this number of seconds.
 PATIENCE = 30
 
 
-# The clients: this is what runs in a process of its own.
+# The clients: this part runs in a separate process.
 
 
 class Counter:
@@ -59,14 +59,14 @@ class Counter:
 
     def __init__(self, marks: Sequence[int]) -> None:
         """
-        @param marks: after how many events to say how it is.
+        @param marks: the numbers of events at which to report.
         """
         self._marks = list(marks)
         self._events = 0
 
     def one(self) -> bool:
         """
-        There is another event.
+        Count another event.
 
         @return: whether it was the last.
         """
@@ -144,7 +144,7 @@ def aiohttpSSEClient(url: str, counter: Counter) -> None:
     asyncio.run(follow())
 
 
-# By the package that each comes in.
+# By the package of each.
 CLIENTS: dict[str, Callable[[str, Counter], None]] = {
     "twisted-sse": ours,
     "launchdarkly-eventsource": launchDarkly,
@@ -152,7 +152,7 @@ CLIENTS: dict[str, Callable[[str, Counter], None]] = {
     "aiohttp-sse-client": aiohttpSSEClient,
 }
 
-#: What each of them makes its requests with.
+#: The package that makes each one's requests.
 BELOW = {
     "twisted-sse": "Twisted",
     "launchdarkly-eventsource": "urllib3",
@@ -173,15 +173,14 @@ def framed(chunks: Sequence[bytes]) -> bytes:
 
 def inChunks() -> bytes:
     """
-    Make events in chunks that are cut anywhere, all of the same size: as proxies and busy servers
-    send them.
+    Make events in chunks of one size, cut anywhere, as proxies and busy servers send them.
     """
     return framed(makeChunks(EVENT_SIZE * CHUNK_SIZE))
 
 
 def oneByOne() -> bytes:
     """
-    Make events, each a chunk: as most servers send them.
+    Make events that are one chunk each, as most servers send them.
     """
     body = b"".join(makeChunks(EVENT_SIZE * CHUNK_SIZE))
     return framed([body[at : at + EVENT_SIZE] for at in range(0, len(body), EVENT_SIZE)])
@@ -191,7 +190,7 @@ def flood(client: socket.socket, body: bytes, events: int) -> None:
     """
     Send as fast as the client reads.
     """
-    # At least so many, and some more, for clients that look ahead.
+    # At least this number, and some more, for clients that read ahead.
     for _ in range(events // CHUNK_SIZE + 2):
         client.sendall(body)
 
@@ -213,11 +212,11 @@ def serve(name: str, send: Send, body: bytes, marks: Sequence[int]) -> list[dict
     """
     Run a client.
 
-    @param send: how it is sent what it gets.
-    @param body: what that is.
-    @param marks: after how many events it says how it is.
-    @return: what it says.
-    @raise Failed: if it does not say it.
+    @param send: the function that sends the body.
+    @param body: the body.
+    @param marks: the numbers of events at which it reports.
+    @return: its reports.
+    @raise Failed: if it does not report.
     """
     with socket.create_server(("127.0.0.1", 0)) as listener:
         listener.settimeout(PATIENCE)
@@ -230,7 +229,7 @@ def serve(name: str, send: Send, body: bytes, marks: Sequence[int]) -> list[dict
                     client.settimeout(PATIENCE)
                     client.recv(65536)
                     client.sendall(HEAD)
-                    # It leaves when it has enough.
+                    # It disconnects when it has enough.
                     with suppress(BrokenPipeError, ConnectionResetError):
                         send(client, body, marks[-1])
                     return [json.loads(readLine(process, PATIENCE)) for _ in marks]
@@ -252,7 +251,7 @@ def oneRun(name: str, send: Send, body: bytes, events: int) -> Sample:
 
 def clients(bench: Bench) -> Section:
     """
-    The case: all clients that are there.
+    The case: all available clients.
     """
     versions = {name: installed(name) for name in CLIENTS}
     for name, release in versions.items():
@@ -293,7 +292,7 @@ def clients(bench: Bench) -> Section:
 
 def memory(bench: Bench) -> Table:
     """
-    Look whether the memory of ours grows.
+    Check whether the memory of our client grows.
     """
     marks = [2 * bench.scale.followed, 20 * bench.scale.followed]
     table = Table(["events that twisted-sse has read", "resident kB", "growth"])

@@ -1,5 +1,5 @@
 """
-The case: what a hub costs, beside a channel with topics, plain Twisted and nchan.
+The case: the cost of a hub, compared with a channel with topics, plain Twisted and nchan.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from report import Section, Table, middle, ratio, spread
 
 __all__ = ["form", "hubs", "paths"]
 
-#: How many topics there are.
+#: The number of topics.
 TOPICS = 100
 
-#: How many of the clients that reconnect receive events about the others.
+#: The number of reconnecting clients that are notified of the others.
 WATCHERS = 10
 
-#: How long clients may take to connect before the server has failed, in seconds.
+#: A server has failed if its clients are not connected after this number of seconds.
 PATIENCE = 60
 
 PATH = "/.well-known/mercure"
@@ -37,10 +37,10 @@ SECRET = "x" * 32
 
 def paths(path: str, *rooms: str) -> list[str]:
     """
-    Make the options of the load generator by which its clients select topics, one each.
+    Make the options of the load generator with which its clients select topics, one each.
 
-    @param path: that of the hub.
-    @param rooms: the last part of the topics, which the clients have in turn.
+    @param path: the path of the hub.
+    @param rooms: the last parts of the topics, assigned to the clients in turn.
     """
     topics = [
         f"https://example.com/rooms/{number}/{rooms[number % len(rooms)]}"
@@ -51,7 +51,7 @@ def paths(path: str, *rooms: str) -> list[str]:
 
 def form() -> bytes:
     """
-    @return: an update, as it is posted.
+    @return: an update, as posted.
     """
     fields = {"topic": "https://example.com/rooms/1/messages", "data": "x" * SIZE}
     return urlencode(fields).encode()
@@ -80,7 +80,7 @@ def hubs(bench: Bench) -> Section:
 
 def delivered(bench: Bench, server: Server) -> Table:
     """
-    Measure what a delivery costs.
+    Measure the cost of a delivery.
 
     @param server: the hub.
     """
@@ -143,7 +143,7 @@ def published(bench: Bench, server: Server) -> Table:
 
 def returning(bench: Bench, server: Server) -> Table:
     """
-    Measure clients that all reconnect at once.
+    Measure clients that all reconnect at the same time.
 
     @param server: the hub.
     """
@@ -175,11 +175,10 @@ def returning(bench: Bench, server: Server) -> Table:
 
 def comeBack(bench: Bench, server: Server, mode: str) -> Sample:
     """
-    Reconnect all clients; with presence, some of them stayed, and receive the events about the
-    others.
+    Have all clients reconnect; with presence, some of them were connected before, and are notified.
 
-    @raise Failed: if one is not sent what it has missed, or not told of all, or if what was kept is
-        kept no longer.
+    @raise Failed: if a client does not receive its missed events, or notices of all others, or if
+        kept events have been dropped.
     """
     streams = bench.scale.streams[-1]
     with ExitStack() as stack:

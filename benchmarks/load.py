@@ -17,10 +17,10 @@ __all__ = ["Sample", "build", "readSample", "runLoad", "startLoad"]
 
 HERE = Path(__file__).resolve().parent
 
-#: What was measured, by name: of the load generator, see the head of C{sseload.c}.
+#: The measured values, by name: for the load generator, see the head of C{sseload.c}.
 Sample = dict[str, float]
 
-#: How long the load generator may take to report, in seconds.
+#: The time after which the load generator has printed its results, in seconds.
 PATIENCE = 240
 
 
@@ -28,7 +28,7 @@ def build(folder: Path) -> None:
     """
     Compile the programs.
 
-    @param folder: where to put them.
+    @param folder: the folder for the programs.
     """
     for name in "sseload", "cfan":
         command = ["cc", "-O2", "-Wall", "-o", folder / name, HERE / f"{name}.c"]
@@ -45,12 +45,12 @@ def startLoad(
     processors: str = LOAD,
 ) -> Iterator[subprocess.Popen[str]]:
     """
-    Run the load generator as long as it is needed.
+    Run the load generator while the context is open.
 
-    @param programs: where it is.
-    @param seconds: how long it is to measure.
+    @param programs: the folder of the load generator.
+    @param seconds: the duration of the measurement.
     @param options: see the head of C{sseload.c}.
-    @param processors: those that it may use.
+    @param processors: the processors that it may use.
     """
     arguments = [str(server.port), server.path, str(streams), f"{seconds:g}"]
     pids = map(str, server.pids)
@@ -60,9 +60,9 @@ def startLoad(
 
 def readSample(process: subprocess.Popen[str]) -> Sample:
     """
-    Wait for what the load generator says.
+    Wait for the load generator's results.
 
-    @raise Failed: if it says nothing.
+    @raise Failed: if there are none.
     """
     line = readLine(process, PATIENCE)
     return {name: float(value) for name, value in re.findall(r"(\w+)=([0-9.]+)", line)}

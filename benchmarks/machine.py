@@ -1,5 +1,5 @@
 """
-This machine: its processors, ports and processes, and what it is.
+This machine: its processors, ports and processes, and its description.
 """
 
 from __future__ import annotations
@@ -33,24 +33,24 @@ __all__ = [
     "waitFor",
 ]
 
-#: The processors of the server and of all else.
+#: The processors of the server and of everything else.
 _PROCESSORS = sorted(os.sched_getaffinity(0))
 SERVER, LOAD = str(_PROCESSORS[0]), str(_PROCESSORS[-1])
 
-#: Both, for what is to share them.
+#: Both, for programs that share them.
 BOTH = f"{SERVER},{LOAD}"
 
 
 class Failed(Exception):
     """
-    Something could not be measured; the text says why.
+    A measurement failed; the text has the reason.
     """
 
 
 def prepare() -> None:
     """
-    Leave the server's processor to the server, allow as many open files as we may, and end so
-    that nothing goes on running.
+    Reserve the server's processor for the server, raise the limit on open files, and exit in a way
+    that ends all processes.
     """
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     os.sched_setaffinity(0, {int(LOAD)})
@@ -71,10 +71,10 @@ def running(
     command: list[str], processors: str, environment: Mapping[str, str] | None = None
 ) -> Iterator[subprocess.Popen[str]]:
     """
-    Run a command as long as it is needed.
+    Run a command while the context is open.
 
     @param processors: those that it may use.
-    @param environment: variables that it gets besides ours.
+    @param environment: variables in addition to ours.
     """
     process = subprocess.Popen(
         ["taskset", "-c", processors, *command],
@@ -87,8 +87,8 @@ def running(
     try:
         yield process
     finally:
-        # Killed, not asked: some would wait for their clients. Its children are in its group, which
-        # no longer exists if it has ended by itself.
+        # SIGKILL, since some would wait for their clients.  Its children are in its group, which no
+        # longer exists if it has ended by itself.
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
@@ -98,7 +98,7 @@ def waitFor(process: subprocess.Popen[str], port: int, patience: float = 20) -> 
     """
     Wait until a server listens.
 
-    @param patience: the limit, in seconds.
+    @param patience: the timeout in seconds.
     @raise Failed: if it does not.
     """
     deadline = time.monotonic() + patience
@@ -114,9 +114,9 @@ def waitFor(process: subprocess.Popen[str], port: int, patience: float = 20) -> 
 
 def readLine(process: subprocess.Popen[str], patience: float) -> str:
     """
-    Read a line that a process writes.
+    Read a line that a process prints.
 
-    @param patience: the limit, in seconds.
+    @param patience: the timeout in seconds.
     @raise Failed: if there is none.
     """
     assert process.stdout is not None, "running() has made a pipe"
@@ -131,10 +131,10 @@ def readLine(process: subprocess.Popen[str], patience: float) -> str:
 
 def ask(process: subprocess.Popen[str], patience: float = 30) -> str:
     """
-    Have a server say how it is, on SIGUSR1.
+    Make a server report its state, with SIGUSR1.
 
-    @param patience: the limit, in seconds.
-    @return: the line that it writes.
+    @param patience: the timeout in seconds.
+    @return: the line that it prints.
     @raise Failed: if there is none.
     """
     process.send_signal(signal.SIGUSR1)
@@ -162,7 +162,7 @@ def residentSize(pid: int) -> int:
 
 def describe() -> str:
     """
-    Say what machine this is, in a few words.
+    Describe the machine in a few words.
     """
     information = Path("/proc/cpuinfo").read_text(encoding="utf-8")
     models = [line.split(": ", 1)[1] for line in information.splitlines() if "model name" in line]

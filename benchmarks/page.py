@@ -337,7 +337,7 @@ def page(bench: Bench) -> Section:
         "searched for `timeout`": partial(_flood, "#q=timeout", short),
         "searched for `/time.ut/`": partial(_flood, "#q=/time.ut/", short),
         "with wrapped lines": partial(_flood, "#wrap=1", short),
-        "held by its reader": partial(_flood, "", short, held=True),
+        "held by the reader": partial(_flood, "", short, held=True),
         "390 pixels wide": partial(_flood, "", short, 390),
     }
     heads = ["longest frame, ms", "long tasks", "rows at most", "% counted", "heap, MB"]

@@ -3,8 +3,8 @@ How fast are the parsers of event streams for Python?
 
 The stream is 50 MB of events of 187 bytes (an ID, a type and one line of JSON, ended by LF), as
 they are common on the wire, in chunks of 16 KiB.  It is in memory before the clock starts, so there
-is no network in the figures: only what it takes to make the library's own event objects of bytes.
-Each run is a process of its own, and what counts is its CPU time.
+is no network in the figures: only the cost of making the library's own event objects from bytes.
+Each run is a separate process, and its CPU time counts.
 
 usage: python benchmarks/parser.py PARSER BYTES    one run; what it says is JSON
 
@@ -38,7 +38,7 @@ def makeChunks(size: int) -> list[bytes]:
     """
     Make a stream.
 
-    @param size: About how many bytes it shall have.
+    @param size: the approximate size in bytes.
     """
     events = []
     for number in range(size // EVENT_SIZE):
@@ -74,7 +74,7 @@ def httpxSSE(chunks: Iterable[bytes]) -> Iterator[object]:
 
 def sseclientPy(chunks: Iterable[bytes]) -> Iterator[object]:
     """
-    sseclient-py, whose event source is anything that gives chunks.
+    sseclient-py, whose event source is any iterable of chunks.
     """
     from sseclient import SSEClient
 
@@ -83,14 +83,14 @@ def sseclientPy(chunks: Iterable[bytes]) -> Iterator[object]:
 
 def launchDarkly(chunks: Iterable[bytes]) -> Iterator[object]:
     """
-    launchdarkly-eventsource: the reader below its client, which cannot do without a connection.
+    launchdarkly-eventsource: the reader inside its client, which itself needs a connection.
     """
     from ld_eventsource.reader import _BufferedLineReader, _SSEReader
 
     yield from _SSEReader(_BufferedLineReader.lines_from(chunks)).events_and_comments()
 
 
-# What each is called and the package it comes in.
+# The name of each and its package.
 PARSERS: dict[str, Callable[[Iterable[bytes]], Iterator[object]]] = {
     "twisted-sse": ours,
     "launchdarkly-eventsource": launchDarkly,
@@ -128,7 +128,7 @@ def measure(name: str, size: int) -> None:
 
 def parsers(bench: Bench) -> Section:
     """
-    The case: all parsers that are there.
+    The case: all available parsers.
     """
     size = bench.scale.parsed
     versions = {name: installed(name) for name in PARSERS}
@@ -159,7 +159,7 @@ def parsers(bench: Bench) -> Section:
 
 def oneRun(name: str, size: int) -> Sample:
     """
-    Run a parser in a process of its own.
+    Run a parser in a separate process.
 
     @raise Failed: if it fails, or does not find all events.
     """

@@ -1,8 +1,9 @@
 """
-The servers of others, and how they are had.
+The servers of other projects, and how they are installed.
 
-What they need is installed below C{.bench}, which shares nothing with the environment of the
-project; only nginx is Debian's.  What cannot be had is left out, and the report says why.
+Their packages are installed below C{.bench}, which shares nothing with the environment of the
+project; only nginx comes from Debian.  Servers that cannot be installed are left out, and the
+report has the reason.
 """
 
 from __future__ import annotations
@@ -19,20 +20,20 @@ from candidates import ROOT, SERVERS, Nchan, Server
 
 __all__ = ["PEERS", "gather"]
 
-#: Where they are installed.
+#: The folder of the installed servers.
 FOLDER = ROOT / ".bench"
 
-#: Debian's packages of nchan, and where its module is then.
+#: Debian's packages of nchan, and the path of its module.
 PACKAGES = ["nginx", "libnginx-mod-nchan"]
 NCHAN = Path("/usr/lib/nginx/modules/ngx_nchan_module.so")
 
-#: Installing one takes no longer, in seconds.
+#: The timeout for installing one, in seconds.
 PATIENCE = 300
 
 
 class LeftOut(Exception):
     """
-    A peer cannot be had; the text says why.
+    A peer is unavailable; the text has the reason.
     """
 
 
@@ -40,7 +41,7 @@ def install(*command: str | Path, **environment: str) -> None:
     """
     Run a command that installs something.
 
-    @param environment: variables that it gets besides ours.
+    @param environment: variables in addition to ours.
     @raise LeftOut: if it does not work.
     """
     try:
@@ -64,7 +65,7 @@ def install(*command: str | Path, **environment: str) -> None:
 
 def output(*command: str | Path) -> str:
     """
-    @return: what a command writes; nothing if it fails.
+    @return: the output of a command; nothing if it fails.
     """
     done = subprocess.run(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
@@ -84,7 +85,7 @@ def nchan() -> Server:
         install("apt-get", "update")
         options = ["--yes", "--no-install-recommends"]
         install("apt-get", "install", *options, *PACKAGES, DEBIAN_FRONTEND="noninteractive")
-    # They say "nginx version: nginx/1.22.1" and, of Debian's package, "1:1.3.6+dfsg-2".
+    # They print "nginx version: nginx/1.22.1" and, of Debian's package, "1:1.3.6+dfsg-2".
     nginx = output("nginx", "-v").rpartition("/")[2]
     module = output("dpkg-query", "--show", "--showformat=${Version}", PACKAGES[1])
     release = module.rpartition(":")[2].partition("+")[0] or "?"
@@ -120,9 +121,9 @@ def betterSSE() -> Server:
 
 def pythonWith(*packages: str) -> tuple[str, str]:
     """
-    Make an environment that has packages.
+    Make an environment with packages.
 
-    @return: its Python, and which versions the packages have.
+    @return: its Python, and the versions of the packages.
     """
     environment = FOLDER / "python"
     python = environment / "bin" / "python"
@@ -152,7 +153,7 @@ def sseStarlette() -> Server:
     return Server("sse-starlette", versions, [python, str(SERVERS / "sse_starlette_app.py")])
 
 
-#: How each of them is had.
+#: The installer of each of them.
 PEERS: dict[str, Callable[[], Server]] = {
     "nchan": nchan,
     "better-sse": betterSSE,
@@ -163,10 +164,10 @@ PEERS: dict[str, Callable[[], Server]] = {
 
 def gather(names: Iterable[str]) -> tuple[list[Server], dict[str, str]]:
     """
-    Install what is not there.
+    Install missing servers.
 
-    @param names: which of them.
-    @return: those that there are now; and of those that are left out, why.
+    @param names: the names of the servers.
+    @return: the available servers; and the reasons for those left out.
     """
     servers: list[Server] = []
     leftOut: dict[str, str] = {}

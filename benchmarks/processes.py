@@ -21,17 +21,17 @@ from shared import write
 
 __all__ = ["processes"]
 
-#: How many processes there are.
+#: The number of processes.
 COUNTS = (1, 2)
 
-#: How many events are added a second, as multiples of the greatest rate for one process alone.
+#: The rates of added events, as multiples of the highest rate for a single process.
 FACTORS = (0.25, 0.5, 1, 2, 4)
 
-#: An event that arrives later than this has come too late, in milliseconds.
+#: An event that arrives later than this is too late, in milliseconds.
 LATE = 50
 
 
-#: How long processes may take to begin, in seconds.
+#: The time in which all processes start, in seconds.
 PATIENCE = 20
 
 
@@ -40,15 +40,15 @@ def serving(url: str, count: int) -> Iterator[Running]:
     """
     Run a daemon.
 
-    @param count: how many processes serve the streams.
-    @raise Failed: if they do not begin.
+    @param count: the number of processes that serve the streams.
+    @raise Failed: if they do not start.
     """
     port = freePort()
     command = [sys.executable, "-m", "twisted_sse", "serve", "post", "--port", str(port)]
     command += ["--store", url, "--store-events", "1000000", "--processes", str(count)]
     with running(command, BOTH, {"PYTHONPATH": str(ROOT)}) as process:
         waitFor(process, port)
-        # One process is all that there is; several have a parent, which has listened before.
+        # A single process has no parent; several have one, which listens before them.
         all = count + (count > 1)
         deadline = time.monotonic() + PATIENCE
         while len(pids := family(process.pid)) < all:
@@ -62,7 +62,7 @@ def measure(bench: Bench, count: int, rate: float) -> Sample:
     """
     Have another program add events, and read all streams.
 
-    @param count: how many processes serve them.
+    @param count: the number of processes that serve them.
     @raise Failed: if that does not work.
     """
     seconds = bench.scale.seconds
@@ -84,14 +84,14 @@ def measure(bench: Bench, count: int, rate: float) -> Sample:
 
 def rates(bench: Bench) -> list[float]:
     """
-    @return: how many events are added a second.
+    @return: the number of events added per second.
     """
     return [factor * bench.scale.rates[-1] for factor in FACTORS]
 
 
 def climb(bench: Bench, count: int) -> Sample:
     """
-    Add more and more events, until it is too much.
+    Add more and more events, until there are too many.
     """
     within = most = ns = 0.0
     for rate in rates(bench):

@@ -2,7 +2,7 @@
 How many events a second can be published over HTTP?
 
 This process is all publishers, on the load's processor: each has a connection, posts, waits for the
-answer, and posts the next.  The server does nothing else: there are no subscribers.
+response, and posts the next.  The server does nothing else: there are no subscribers.
 """
 
 from __future__ import annotations
@@ -28,17 +28,17 @@ if TYPE_CHECKING:
 
 __all__ = ["BATCH", "PUBLISHERS", "SIZE", "oneRun", "publish"]
 
-#: How many publishers there are.
+#: The number of publishers.
 PUBLISHERS = 16
 
-#: How many events are in a batch, and how large the data of an event is, in bytes.
+#: The number of events in a batch, and the size of the data of an event, in bytes.
 BATCH = 100
 SIZE = 100
 
-#: How long a server may take to answer before it has failed, in seconds.
+#: A server has failed if it does not respond for this number of seconds.
 PATIENCE = 10
 
-#: How many ticks of its clock the system counts in a second.
+#: The system's clock ticks per second.
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -46,7 +46,7 @@ def makeRequest(path: str, kind: str, body: bytes, token: str = "") -> bytes:
     """
     Make the bytes of a request.
 
-    @param token: that of the publisher; empty for none.
+    @param token: the token of the publisher; empty for none.
     """
     head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: {kind}\r\n"
     if token:
@@ -56,7 +56,7 @@ def makeRequest(path: str, kind: str, body: bytes, token: str = "") -> bytes:
 
 def cpuTime(pids: Sequence[int]) -> float:
     """
-    How much CPU time processes have taken, in seconds.
+    The CPU time of processes, in seconds.
     """
     ticks = 0
     for pid in pids:
@@ -67,9 +67,9 @@ def cpuTime(pids: Sequence[int]) -> float:
 
 class Publisher:
     """
-    One of them.
+    One publisher.
 
-    @ivar answers: how many answers it has got.
+    @ivar answers: the number of responses received.
     """
 
     def __init__(self, port: int, request: bytes) -> None:
@@ -87,7 +87,7 @@ class Publisher:
 
     def receive(self) -> None:
         """
-        Receive what there is, and post again after an answer.
+        Receive the available bytes, and post again after a response.
 
         @raise Failed: if it is not the expected one.
         """
@@ -108,7 +108,7 @@ def load(server: Running, request: bytes, events: int, warmUp: float, seconds: f
     """
     Publish for some time.
 
-    @param events: how many are in a request.
+    @param events: the number of events in a request.
     @raise Failed: if it does not work.
     """
     with selectors.DefaultSelector() as selector, ExitStack() as stack:
@@ -179,7 +179,7 @@ def publish(bench: Bench) -> Section:
         "Publishing over HTTP",
         f"{PUBLISHERS} publishers post as fast as they receive responses, each on one connection, events"
         f" with {SIZE} bytes of data; there are no subscribers. Plain Twisted reads the body and sends the"
-        " same response, but does nothing with the events. twisted-sse checks who publishes, and keeps the"
-        " events in memory.",
+        " same response, but does nothing with the events. twisted-sse checks the publisher's token, and"
+        " keeps the events in memory.",
         [table],
     )

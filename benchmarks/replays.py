@@ -18,11 +18,11 @@ from report import Section, Table, middle, ratio, spread
 
 __all__ = ["replays"]
 
-#: How many events each client has missed at least.
+#: The minimum number of events that each client has missed.
 MISSED = 1000
 
 
-#: Where the events are.
+#: The places of the events.
 MODES = {"memory": "in memory", "sqlite": "in an SQLite file", "redis": "in Redis"}
 
 
@@ -30,7 +30,7 @@ def server(url: str) -> Server:
     """
     Our server for this case.
 
-    @param url: where Redis is.
+    @param url: the URL of Redis.
     """
     command = [sys.executable, str(SERVERS / "replaying.py")]
     environment = {"PYTHONPATH": str(ROOT), "REDIS_URL": url}
@@ -39,10 +39,10 @@ def server(url: str) -> Server:
 
 def resume(bench: Bench, mode: str, ids: int, streams: int) -> Sample:
     """
-    Reconnect all clients.
+    Have all clients reconnect.
 
-    @param mode: where the events are.
-    @param ids: how many different last event IDs the clients have.
+    @param mode: the place of the events.
+    @param ids: the number of different last event IDs of the clients.
     """
     with ExitStack() as stack:
         url = stack.enter_context(broker()) if mode == "redis" else ""

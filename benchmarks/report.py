@@ -1,5 +1,5 @@
 """
-What is written about the figures, in Markdown.
+The report of the figures, in Markdown.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ class Table:
     """
     A table.
 
-    @ivar columns: the heads of the columns; that of the first says what the rows are.
-    @ivar rows: texts; a missing one is the empty text.
+    @ivar columns: the headings of the columns; the first one describes the rows.
+    @ivar rows: texts; the empty text for a missing one.
     """
 
     columns: Sequence[str]
@@ -30,7 +30,7 @@ class Table:
 
     def markdown(self) -> str:
         """
-        Write it: the first column to the left, the others to the right.
+        Write it: the first column aligned left, the others right.
         """
         lines = [self.columns, ["---", *["---:"] * (len(self.columns) - 1)], *self.rows]
         return "\n".join(f"| {' | '.join(line)} |" for line in lines)
@@ -41,10 +41,10 @@ class Section:
     """
     The figures of one case.
 
-    @ivar title: what was measured.
-    @ivar text: how, in a sentence or two.
+    @ivar title: the subject of the measurement.
+    @ivar text: the method, in a sentence or two.
     @ivar tables: the figures.
-    @ivar notes: what one has to know about this run.
+    @ivar notes: remarks on this run.
     @ivar chart: a picture of them, in SVG.
     """
 
@@ -67,16 +67,16 @@ def middle(samples: Samples, key: str, digits: int) -> str:
     """
     Write the median of a figure.
 
-    @param digits: how many of them behind the point.
+    @param digits: the number of decimal places.
     """
     return f"{_median(samples, key):,.{digits}f}" if samples else ""
 
 
 def spread(samples: Samples, key: str, digits: int) -> str:
     """
-    Write the median of a figure, and between which values it lies.
+    Write the median of a figure, with its lowest and highest value.
 
-    @param digits: how many of them behind the point.
+    @param digits: the number of decimal places.
     """
     if not samples or len(samples) == 1:
         return middle(samples, key, digits)
@@ -87,7 +87,7 @@ def spread(samples: Samples, key: str, digits: int) -> str:
 
 def ratio(samples: Samples, others: Samples, key: str) -> str:
     """
-    Write how many times as large the median of a figure is as that of others.
+    Write the ratio of the median of a figure to that of others.
     """
     if not samples or not others or not _median(others, key):
         return ""

@@ -3,10 +3,10 @@ All figures: C{make bench}.
 
 usage: python benchmarks/run.py [--quick] [--peers NAME,..] [--output FOLDER] [case ...]
 
-It builds a load generator and a floor with C{cc}, installs the servers of others (C{peers.py}),
-and runs each case: candidates in turn, three times; the median counts.  The server has
-the first processor, all else the last.  What is counted is the CPU time of the server, which
-others on the machine disturb least; absolute figures hold for one machine, ratios travel better.
+It builds a load generator and a floor with C{cc}, installs other servers (C{peers.py}), and runs
+each case: candidates in turn, three times.  The median counts.  The server has the first processor,
+everything else the last.  The measure is the CPU time of the server, which other programs affect
+least; absolute figures hold for one machine, ratios are more general.
 
 The tables go to standard output, and with the chart and the text of C{figures.md} into two files:
 those of the documentation if everything was measured in full, else in C{build/bench}.
@@ -59,9 +59,9 @@ EVERY = {
 
 def introduce(bench: Bench, leftOut: Mapping[str, str]) -> str:
     """
-    Say what was measured, when and where.
+    Describe the measurement, its time and its machine.
 
-    @param leftOut: who was not, and why.
+    @param leftOut: the servers that were left out, and why.
     """
     command = "make bench"
     if len(sys.argv) > 1:
@@ -97,7 +97,7 @@ def write(folder: Path, introduction: str, sections: list[Section]) -> None:
 
 def main() -> None:
     """
-    Run what was asked for.
+    Run the requested cases.
     """
     parser = argparse.ArgumentParser(description="Measure what event streams cost.")
     parser.add_argument("--quick", action="store_true", help="short runs, to see that it works")

@@ -1,9 +1,9 @@
 """
 Several processes that share their events through Redis: how late are the events of another process,
-how many can one follow, and how many can one publish?
+and how many can one process follow and publish?
 
-A program of its own measures how many events one process follows: it is held up while others are
-added, and then takes what it has missed.  A timer says how late it was at most.
+A separate program measures how many events one process can follow: it is suspended while events are
+added, and then reads the missed ones.  A timer measures its greatest delay.
 
 usage: python benchmarks/shared.py ROOT URL EVENTS
 
@@ -36,18 +36,18 @@ if TYPE_CHECKING:
 
 __all__ = ["server", "shared", "write"]
 
-#: How many events a second are published by another process, and by another program that does
-#: nothing else.
+#: The rates of events published by another process, and by another program that does nothing else,
+#: per second.
 RATE = 1000
 MANY = 50_000
 
-#: How many events are published in a turn of the reactor, or are on their way and waited for.
+#: The number of events published in a turn of the reactor, or in flight and awaited.
 IN_FLIGHT = 200
 
-#: How often the timer looks, in seconds.
+#: The interval of the timer, in seconds.
 INTERVAL = 0.001
 
-#: How many seconds one run may need.
+#: The timeout of a run, in seconds.
 PATIENCE = 120
 
 #: The key of the stream.
@@ -63,7 +63,7 @@ def writing(rate: float, events: int, url: str, key: str = KEY) -> list[str]:
 
 def measure(root: str, url: str, events: int) -> None:
     """
-    Follow events, and say how fast that was.
+    Follow events, and report the speed.
     """
     sys.path.insert(0, root)
     from twisted.internet import reactor
@@ -74,7 +74,7 @@ def measure(root: str, url: str, events: int) -> None:
 
     run: Any = reactor
     history = History()
-    # Nothing may be dropped while we are held up.
+    # Nothing may be dropped while the process is suspended.
     store = RedisStore(url, maxEvents=None, timeout=60)
     channel = Channel(history, store=store, name="news")
     longest = last = 0.0
@@ -84,7 +84,8 @@ def measure(root: str, url: str, events: int) -> None:
         await channel.whenReady()
         command = ["taskset", "-c", LOAD, *writing(0, events, url)]
         subprocess.run(command, check=True, timeout=PATIENCE)
-        # Python's garbage collector takes as long as the program has objects: they are not counted.
+        # The duration of a garbage collection depends on the number of objects: existing ones are
+        # excluded.
         gc.collect()
         gc.freeze()
         all: Deferred[None] = Deferred()
@@ -143,20 +144,20 @@ def follow(bench: Bench) -> Sample:
 
 def sharing(mode: str, rate: float, streams: int, url: str, port: int) -> list[str]:
     """
-    Make the command of a process of ours.
+    Make the command of one of our processes.
     """
     program = str(SERVERS / "sharing.py")
     return [sys.executable, program, mode, str(port), f"{rate:g}", str(streams), url]
 
 
-#: What a process of ours needs.
+#: The environment of our processes.
 ENVIRONMENT = {"PYTHONPATH": str(ROOT)}
 
 
 @contextmanager
 def server(url: str, processor: str = SERVER) -> Iterator[Running]:
     """
-    Run a server of ours, which shares its events.
+    Run one of our servers, which shares its events.
     """
     port = freePort()
     command = sharing("serve", 0, 0, url, port)
@@ -177,7 +178,7 @@ def write(url: str, rate: float, key: str = KEY, processors: str = LOAD) -> Iter
 @contextmanager
 def publishing(url: str) -> Iterator[None]:
     """
-    Have another process of ours publish.
+    Have another of our processes publish.
     """
     port = freePort()
     with running(sharing("publish", RATE, 0, url, port), LOAD, ENVIRONMENT) as process:
@@ -188,7 +189,7 @@ def publishing(url: str) -> Iterator[None]:
 @contextmanager
 def posting(port: int, path: str) -> Iterator[None]:
     """
-    Start a publisher over HTTP.
+    Have a client publish over HTTP.
     """
     command = [sys.executable, str(SERVERS / "publish.py"), str(port), path, str(RATE), "0"]
     with running(command, LOAD):
@@ -197,9 +198,9 @@ def posting(port: int, path: str) -> Iterator[None]:
 
 def late(bench: Bench, publish: Callable[[str, ExitStack], None]) -> Sample:
     """
-    Measure how late events are that are published elsewhere.
+    Measure the delay of events that are published elsewhere.
 
-    @param publish: begins to publish.
+    @param publish: a function that begins to publish.
     """
     with ExitStack() as stack:
         url = stack.enter_context(broker())
@@ -223,14 +224,14 @@ def received(bench: Bench, serving: Running) -> Sample:
 
 def byProgram(url: str, stack: ExitStack) -> None:
     """
-    Another process of ours publishes.
+    Another of our processes publishes.
     """
     stack.enter_context(publishing(url))
 
 
 def byHTTP(url: str, stack: ExitStack) -> None:
     """
-    Another server of ours publishes what is posted.
+    Another of our servers publishes posted events.
     """
     other = stack.enter_context(server(url, LOAD))
     stack.enter_context(posting(other.port, "/"))
@@ -278,7 +279,7 @@ def posted(bench: Bench, kind: str, body: bytes, events: int) -> Sample:
     """
     Measure how many events can be published over HTTP.
 
-    @param events: how many are in a request.
+    @param events: the number of events in a request.
     """
     with broker() as url, server(url) as serving:
         request = makeRequest(serving.path, kind, body)
@@ -296,7 +297,7 @@ def postedNchan(bench: Bench, nchan: Nchan) -> Sample:
 
 def shared(bench: Bench) -> Section:
     """
-    The case: what comes from another process, how much one can follow, and how much publish.
+    The case: events from another process, and how many one process can follow and publish.
     """
     peers = [peer for peer in bench.peers if isinstance(peer, Nchan)]
     lateness = bench.inTurn(
@@ -318,7 +319,7 @@ def shared(bench: Bench) -> Section:
         half, most = spread(samples, "p50_ms", 2), spread(samples, "p99_ms", 2)
         rate, us = middle(samples, "rate", 0), spread(samples, "us_event", 1)
         first.rows.append([name, rate, half, most, us])
-    followed = bench.inTurn("redis", {"what was missed": partial(follow, bench)})
+    followed = bench.inTurn("redis", {"missed events": partial(follow, bench)})
     second = Table(["followed", "events/s", "CPU µs per event", "reactor blocked at most, ms"])
     for name, samples in followed.items():
         rate, us = spread(samples, "rate", 0), spread(samples, "cpu_us", 1)

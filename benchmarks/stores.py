@@ -1,8 +1,8 @@
 """
-How many events can be stored, and for how long is the reactor held by it?
+How many events can be stored, and for how long does that block the reactor?
 
-A program of its own appends events to a store, with a fixed number always on their way: for each
-that is stored, the next is appended.  A timer says how late it was at most.
+A separate program appends events to a store, with a fixed number always in flight: when one is
+stored, the next is appended.  A timer measures its greatest delay.
 
 usage: python benchmarks/stores.py ROOT PATH normal|full IN_FLIGHT SECONDS
 
@@ -30,22 +30,22 @@ from report import Section, Table, middle, spread
 if TYPE_CHECKING:
     from bench import Bench
 
-#: How many events are on their way.
+#: The numbers of events in flight.
 IN_FLIGHT = (1, 20, 200, 1000)
 
-#: The events are about this large, as those of the other cases.
+#: The approximate size of the events, as in the other cases.
 DATA = "x" * 100
 
-#: How often the timer looks, in seconds.
+#: The interval of the timer, in seconds.
 INTERVAL = 0.001
 
-#: How many seconds one run may need.
+#: The timeout of a run, in seconds.
 PATIENCE = 120
 
 
 def measure(root: str, path: str, synchronous: str, inFlight: int, seconds: float) -> None:
     """
-    Store events, and say how many there were.
+    Store events, and report their number.
     """
     sys.path.insert(0, root)
     from twisted.internet import reactor
@@ -57,7 +57,7 @@ def measure(root: str, path: str, synchronous: str, inFlight: int, seconds: floa
 
     class Tail:
         """
-        A channel that wants to know nothing.
+        A channel that ignores all notifications.
         """
 
         def received(self, records: Sequence[Record], /) -> None: ...
@@ -93,7 +93,8 @@ def measure(root: str, path: str, synchronous: str, inFlight: int, seconds: floa
         nonlocal log, stored, longest, last, isOver
         store = SQLiteStore(path, synchronous="full" if synchronous == "full" else "normal")
         log = await store.open("bench", Tail(), 1000)
-        # Python's garbage collector takes as long as the program has objects: they are not counted.
+        # The duration of a garbage collection depends on the number of objects: existing ones are
+        # excluded.
         gc.collect()
         gc.freeze()
         for _ in range(inFlight):
@@ -145,7 +146,7 @@ def oneRun(synchronous: str, inFlight: int, seconds: float) -> Sample:
 
 def stores(bench: Bench) -> Section:
     """
-    The case: a file, whether or not each transaction waits for the disk.
+    The case: a file, with and without waiting for the disk in each transaction.
     """
     seconds = bench.scale.seconds
     found = bench.inTurn(

@@ -1,5 +1,5 @@
 """
-The cases: what streams cost, and how that grows with their number.
+The cases: the cost of streams, and its growth with their number.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from report import Section, Table, middle, ratio, spread
 
 __all__ = ["CASES"]
 
-#: An event that arrives later than this has come too late, in milliseconds.
+#: An event that arrives later than this is too late, in milliseconds.
 LATE = 50
 
-#: How many events a client that reconnects has missed.
+#: The number of events that a reconnecting client has missed.
 MISSED = 10
 
 #: The figures of all servers, by the number of streams and by name.
@@ -58,8 +58,8 @@ def fanout(bench: Bench) -> Section:
 
 def atSizes(bench: Bench, mode: str) -> Sizes:
     """
-    Measure all servers that can do something, with few streams and with many.  The more there
-    are, the fewer events each gets: the sum is the same.
+    Measure all servers with a mode, with few streams and with many.  The more there are, the fewer
+    events each gets: the sum is the same.
     """
     return {
         size: bench.inTurn(
@@ -75,17 +75,17 @@ def atSizes(bench: Bench, mode: str) -> Sizes:
 
 def heads(bench: Bench) -> list[str]:
     """
-    Say how many streams there are, and how many events a second they get.
+    Describe the number of streams, and their rate of events.
     """
     return [f"{size:,} streams, {bench.rate(size):.3g}/s" for size in bench.scale.streams]
 
 
 def costTables(bench: Bench, sizes: Sizes, mode: str, what: str) -> list[Table]:
     """
-    Write what an event costs, and how late it is.
+    Write the cost and the delay of an event.
 
-    @param mode: what the servers have done.
-    @param what: what is counted.
+    @param mode: the mode of the servers.
+    @param what: the name of the counted objects.
     """
     columns = (column for head in heads(bench) for column in (head, "x floor"))
     costs = Table([f"CPU µs per {what}", *columns])
@@ -104,7 +104,7 @@ def costTables(bench: Bench, sizes: Sizes, mode: str, what: str) -> list[Table]:
 
 def drawCosts(bench: Bench, sizes: Sizes) -> str:
     """
-    Draw what a delivery costs.
+    Draw the cost of a delivery.
     """
     costs = {
         server.name: [
@@ -141,7 +141,7 @@ def climb(bench: Bench, server: Server) -> Sample:
     Publish more and more, until it is too much.
     """
     streams = bench.scale.streams[0]
-    # What batches can do ten times as much: it would only take longer to get there.
+    # Servers that batch can handle ten times as much: it would only take longer to reach that.
     least = bench.scale.rates[-1] / 10 if server is bench.ours else 0
     within = most = 0.0
     for rate in bench.scale.rates:
@@ -163,7 +163,7 @@ def climb(bench: Bench, server: Server) -> Sample:
 
 def memory(bench: Bench) -> Section:
     """
-    What an idle stream needs.
+    The memory of an idle stream.
     """
     streams = bench.scale.streams[-1]
     ours = {
@@ -193,7 +193,7 @@ def idle(bench: Bench, server: Server, mode: str) -> Sample:
 
 def storm(bench: Bench) -> Section:
     """
-    All clients reconnect at once.
+    All clients reconnect at the same time.
     """
     streams = bench.scale.streams[-1]
     replay = f"twisted-sse, each with a replay of {MISSED} events"
@@ -221,9 +221,9 @@ def storm(bench: Bench) -> Section:
 
 def arrive(bench: Bench, server: Server, mode: str) -> Sample:
     """
-    Connect all clients, then reconnect them.
+    Have all clients connect, and reconnect.
 
-    @param mode: if it is C{storm}, the clients ask for what they have missed.
+    @param mode: with C{storm}, the clients request their missed events.
     """
     streams = bench.scale.streams[-1]
     with server.running(mode) as running:
@@ -238,7 +238,7 @@ def arrive(bench: Bench, server: Server, mode: str) -> Sample:
 
 def hold(bench: Bench) -> Section:
     """
-    How long the reactor is held.
+    How long the reactor is blocked.
     """
     streams = bench.scale.streams[-1]
     candidates = {
@@ -303,10 +303,10 @@ def stalled(bench: Bench) -> Section:
 
 def withStalled(bench: Bench, server: Server, few: int) -> Sample:
     """
-    Publish to many, of whom a few do not read.
+    Publish to many clients, where a few do not read.
     """
     streams = bench.scale.streams[0]
-    # Until all are there and have what fills the buffers of those who do not read.
+    # Until all are connected and have the data that fills the buffers of those that do not read.
     patience = 3.0
     options = ["-s", str(few), "-w", str(patience)]
     with (
@@ -320,7 +320,7 @@ def withStalled(bench: Bench, server: Server, few: int) -> Sample:
 
 def cycles(bench: Bench) -> Section:
     """
-    Clients come and go, one after another.
+    Clients connect and disconnect, one after another.
     """
     count = bench.scale.cycles
     with bench.ours.running("idle") as running:
@@ -328,7 +328,7 @@ def cycles(bench: Bench) -> Section:
         first = residentSize(running.process.pid)
         comeAndGo(running.port, count - count // 10)
         last = residentSize(running.process.pid)
-        # The last of them are still going.
+        # The last of them are still disconnecting.
         time.sleep(1)
         left = json.loads(ask(running.process))
     growth = f"{100 * (last - first) / first:+.1f} %"
@@ -344,9 +344,9 @@ def cycles(bench: Bench) -> Section:
 
 def comeAndGo(port: int, count: int) -> None:
     """
-    Connect, read the headers and leave.
+    Connect, read the headers and disconnect.
 
-    @param count: how often.
+    @param count: the number of times.
     @raise Failed: if that does not work.
     """
     request = b"GET / HTTP/1.1\r\nHost: x\r\nAccept: text/event-stream\r\n\r\n"

@@ -1,14 +1,14 @@
 """
-How long does a server hold up a program that follows its stream, if it does its worst?
+How long can a malicious server block a program that follows its stream?
 
-This process is the server, which sends what takes a client long: bodies that are a thousandth of
-what they decode to, events of 16 MiB, thousands of lines, chunks or headers of a few bytes.  The
-client is a process of its own, that has something to do in every turn of its reactor, and says how
-much CPU time the longest turn has taken.  What other processes take does not count.
+This process is the server, which sends data that is expensive for a client: bodies a thousandth of
+their decoded size, events of 16 MiB, thousands of lines, chunks or headers of a few bytes.  The
+client is a separate process that works in every turn of its reactor, and reports the CPU time of
+the longest turn.  The CPU time of other processes does not count.
 
 usage: python benchmarks/turns.py ROOT PORT
 
-This is one run of the client: the package at C{ROOT} follows what is at the port until the end.
+This is one run of the client: the package at C{ROOT} follows the stream at the port until the end.
 C{run.py} does the rest.
 """
 
@@ -36,19 +36,19 @@ if TYPE_CHECKING:
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
 
-#: A server that sends for longer has found a client that never gets to its end.
+#: If a server sends for longer, the client never reaches the end.
 PATIENCE = 120
 
-#: The size of an event that is as large as one may be, nearly.
+#: The size of an event close to the limit.
 LARGE = 16 * 2**20 - 2**17
 
 
-# The client: this is what runs in a process of its own.
+# The client: this part runs in a separate process.
 
 
 def follow(root: str, port: str) -> None:
     """
-    Follow a stream to its end, and say how long the longest turn was.
+    Follow a stream to its end, and report the longest turn.
     """
     sys.path.insert(0, root)
     from twisted.internet import reactor
@@ -81,13 +81,13 @@ def follow(root: str, port: str) -> None:
 
     def start() -> None:
         nonlocal last
-        # Python's garbage collector takes as long as the program has objects, most of them Twisted's
-        # modules here: they are not counted.
+        # The duration of a garbage collection depends on the number of objects, here mostly
+        # Twisted's modules: existing ones are excluded.
         gc.collect()
         gc.freeze()
         last = time.thread_time()
         turn()
-        # However it ends: most of what is sent is not a stream.
+        # However it ends: most of the responses are not streams.
         Deferred.fromCoroutine(read()).addErrback(lambda failure: None).addBoth(
             lambda _: run.callLater(0, run.stop)
         )
@@ -103,7 +103,7 @@ def follow(root: str, port: str) -> None:
 
 def plain(*pieces: bytes) -> Iterator[bytes]:
     """
-    Send a body as it is, to the end of the connection.
+    Send a body unchanged, to the end of the connection.
     """
     yield HEAD + b"\r\n"
     yield from pieces
@@ -136,7 +136,7 @@ def header(name: bytes, value: bytes, status: bytes = b"200 OK") -> Iterator[byt
 
 def worst() -> dict[str, Callable[[], Iterable[bytes]]]:
     """
-    @return: what makes what is sent, by what that is called.
+    @return: functions that make the responses, by name.
     """
     wide = "\N{GRINNING FACE}".encode()
     ascii_ = [b"x" * 2**16] * (LARGE // 2**16)
@@ -167,9 +167,9 @@ def serve(root: str, send: Iterable[bytes]) -> Sample:
     """
     Run a client.
 
-    @param send: what it is sent.
-    @return: what it says.
-    @raise Failed: if it does not say it.
+    @param send: the function that sends the response.
+    @return: its report.
+    @raise Failed: if it does not report.
     """
     with socket.create_server(("127.0.0.1", 0)) as listener:
         listener.settimeout(PATIENCE)
@@ -190,14 +190,14 @@ def serve(root: str, send: Iterable[bytes]) -> Sample:
 
 def oneRun(make: Callable[[], Iterable[bytes]]) -> Sample:
     """
-    Measure one of them.
+    Measure one response.
     """
     return serve(str(ROOT), make())
 
 
 def turns(bench: Bench) -> Section:
     """
-    The case: the worst that a server can do, one after the other.
+    The case: the worst that a server can do, one by one.
     """
     table = Table(["what the server sends", "longest turn, ms", "memory, MB"])
     for name, make in worst().items():
@@ -211,9 +211,9 @@ def turns(bench: Bench) -> Section:
     return Section(
         "Reading: the worst that a server can do",
         "Over a connection on this machine, with a callback for comments. A turn of the reactor is"
-        " measured in CPU time, without imported modules in Python's garbage collector. Memory is what"
-        " the client needs at most, beyond what it needed before. The lowest figure of all runs counts:"
-        " other programs can only lengthen the longest turn.",
+        " measured in CPU time, without imported modules in Python's garbage collector. Memory is the"
+        " client's peak, minus its memory before. The lowest figure of all runs counts: other programs can"
+        " only lengthen the longest turn.",
         [table],
     )
 

@@ -37,8 +37,8 @@ def serving(port: int, *arguments: str | Path, folder: Path | None = None) -> It
     Run a server of this Python while the picture is taken.
 
     @param port: where it accepts connections.
-    @param arguments: those of C{python}.
-    @param folder: its working directory; a temporary one if there is none.
+    @param arguments: the arguments of C{python}.
+    @param folder: its working directory; by default a temporary one.
     """
     quiet = subprocess.DEVNULL
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
@@ -72,8 +72,8 @@ def chromium(width: int, height: int) -> Iterator[Any]:
     """
     Open Chromium without a window, in the light colours and in UTC.
 
-    @param width: of the page, in pixels.
-    @param height: of the page, in pixels.
+    @param width: the width of the page, in pixels.
+    @param height: the height of the page, in pixels.
     @return: selenium's driver.
     """
     options = webdriver.ChromeOptions()

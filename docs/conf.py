@@ -1,5 +1,5 @@
 """
-How Sphinx builds the documentation: C{make docs}.
+The configuration of Sphinx for the documentation: C{make docs}.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 
-sys.path.insert(0, str(HERE))  # where reference is
+sys.path.insert(0, str(HERE))  # where the package reference is
 
 
 def readVersion() -> str:
     """
-    Read the version where it is kept.
+    Read the version from its file.
     """
     for node in ast.walk(ast.parse((ROOT / "setup.py").read_text(encoding="utf-8"))):
         if isinstance(node, ast.keyword) and node.arg == "version":
@@ -31,12 +31,12 @@ release = readVersion()
 
 extensions = ["myst_parser", "sphinx_copybutton", "sphinx_reredirects", "reference", "tables"]
 
-# A reference to nothing is an error.
+# A broken reference is an error.
 nitpicky = True
 primary_domain = "py"
 exclude_patterns = ["_build"]
 
-# Where a page was before the pages were sorted by kind.
+# The addresses of pages before these were sorted by kind.
 redirects = {
     "applications": "howto-applications.html",
     "channels": "ref-channel.html",
@@ -67,11 +67,11 @@ redirects = {
     "workerman": "howto-workerman.html",
 }
 
-# What is copied is the command, without its prompt and what it prints.
+# The copy button copies the command, without its prompt and output.
 copybutton_prompt_text = r">>> |\.\.\. |\$ "
 copybutton_prompt_is_regexp = True
 
-# Furo: one quiet column that also works on a phone and in the dark, and is kept up.
+# Furo: one quiet column that also works on a phone and in the dark, and is maintained.
 html_theme = "furo"
 html_title = f"twisted-sse {release}"
 html_copy_source = False
@@ -82,8 +82,8 @@ html_css_files = ["phone.css", "tables.css"]
 myst_enable_extensions = ["attrs_block", "deflist"]
 myst_heading_anchors = 3
 
-# The API. What is in __all__ of these is public. What several of them have is described at the
-# first, so those with less in it come first.
+# The API: the names in __all__ of these modules are public.  A name in several of them is described
+# at the first, so the smaller modules are listed first.
 api_modules = [
     "format",
     "server.progress",
@@ -103,11 +103,11 @@ api_modules += ["daemon", "daemon.sources"]
 api_modules = [*(f"twisted_sse.{name}" for name in api_modules), "twisted_sse"]
 autodoc_member_order = "bysource"
 autodoc_preserve_defaults = True
-# What signatures call a union, else they have all its members.
+# The names of unions in signatures, which otherwise list all members.
 api_unions = dict.fromkeys(
     ["AnyObserver", "AnyStreamObserver", "AnyChannelObserver"], "twisted_sse.observe.AnyObserver"
 )
-# Signatures are read on phones too.
+# Signatures are read on phones, too.
 add_module_names = False
 maximum_signature_line_length = 88
 python_use_unqualified_type_names = True

@@ -1,11 +1,11 @@
 """
-Tables that can be read on a phone.
+Tables that are legible on a phone.
 
-Where a table has sentences, columns would be a word wide on a phone.  There, each row is a block with one
-cell below the other: C{_static/tables.css} does that.  Here the cells get the names of their columns, which
-are only seen there.  On any screen, long URLs in a table may be broken after a slash, but the name of an
-option is never broken after a hyphen; and a heading with nothing in it, which Markdown demands, is left
-out.
+In a table with sentences, columns would be a word wide on a phone.  There, each row is a block with
+its cells one below the other, by C{_static/tables.css}.  Here the cells get the names of their
+columns, which are only visible there.  On any screen, long URLs in a table may be broken after a
+slash, but the name of an option is never broken after a hyphen; and an empty heading, which
+Markdown requires, is left out.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def arrange(app: Sphinx, doctree: nodes.document, page: str) -> None:
 
 def limitBreaks(code: nodes.literal) -> None:
     """
-    Say where a code may be broken.
+    Mark where code may be broken.
     """
     text = code.astext()
     if len(text) > LONGEST_URL and "/" in text:
@@ -56,7 +56,8 @@ def limitBreaks(code: nodes.literal) -> None:
 
 def nameCells(table: nodes.table) -> None:
     """
-    Put the names of the columns before the cells, except the first of each row, which is its heading.
+    Put the names of the columns before the cells, except the first cell of each row, which is its
+    heading.
     """
     rows = [[*row.findall(nodes.entry)] for row in table.findall(nodes.row)]
     names = [cell.astext() for cell in rows[0]]
@@ -71,7 +72,7 @@ def nameCells(table: nodes.table) -> None:
 
 def setup(app: Sphinx) -> dict[str, bool]:
     """
-    Called by Sphinx.
+    The extension's entry point, called by Sphinx.
     """
     app.connect("doctree-resolved", arrange)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,5 +1,5 @@
 """
-The recipe as it is often seen, each time with one mistake.  Tests show the effect of each.
+Common versions of the recipe, each with one mistake.  Tests show the effect of each.
 """
 
 # ruff: noqa: D102 -- the methods look as they do elsewhere
@@ -57,8 +57,8 @@ class NeverStopped(Resource):
 
 class DiesSilently(Resource):
     """
-    An exception ends a LoopingCall, and reaches the Deferred of start().  This one keeps it, and
-    never looks at it.
+    An exception ends a LoopingCall, and reaches the Deferred of start().  This version keeps it,
+    and never checks it.
     """
 
     isLeaf = True
@@ -92,7 +92,7 @@ class HeadNeverEnds(Resource):
 
 class NoFirstByte(Resource):
     """
-    Headers go out with the first write, and the first write is an event.
+    Headers are sent with the first write, and the first write is an event.
     """
 
     isLeaf = True

@@ -49,7 +49,7 @@ document.forms[0].onsubmit = (event) => {
 
 @asynccontextmanager
 async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, Any]]:
-    # One client for the life of the application, so that its connections are used again.
+    # One client for the life of the application, so that its connections are reused.
     headers = {"Authorization": f"Bearer {os.environ['EVENTS_TOKEN']}"}
     async with httpx.AsyncClient(base_url=EVENTS, headers=headers) as publisher:
         yield {"publisher": publisher}
@@ -70,7 +70,7 @@ async def publish(publisher: httpx.AsyncClient, value: Any, event: str, topic: s
 
 @app.post("/orders", status_code=201)
 async def order(item: str, request: Request, tasks: BackgroundTasks) -> dict[str, str]:
-    # Published when the answer has been sent.
+    # Published after the response has been sent.
     tasks.add_task(publish, request.state.publisher, {"item": item}, "ordered", "orders")
     return {"item": item}
 

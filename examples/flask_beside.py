@@ -77,12 +77,12 @@ def site(pool: ThreadPool) -> Site:
 
 
 if __name__ == "__main__":
-    # Of its own: the reactor's pool is stopped while nothing can be answered any more.
+    # A separate pool: the reactor's is stopped when responses are no longer possible.
     pool = ThreadPool(0, 20)
     pool.start()
     wanted = int(sys.argv[1]) if len(sys.argv) > 1 else 8080
     port = reactor.listenTCP(wanted, site(pool), interface="127.0.0.1")
-    # The port is closed, streams end, and requests that are running are finished.
+    # The port is closed, streams end, and running requests are finished.
     for stop in port.stopListening, lambda: events.drain(5), lambda: deferToThread(pool.stop):
         reactor.addSystemEventTrigger("before", "shutdown", stop)
     print(f"http://127.0.0.1:{port.getHost().port}/", flush=True)

@@ -55,7 +55,7 @@ def close(request: Request) -> str:
 
 
 def fragment(state: str, text: str) -> str:
-    # Without escape(), scripts that people type would run.
+    # Without escape(), scripts that users type would run.
     return f"""<li>
   <b data-state="{state}">{state}</b> <time>{strftime("%H:%M:%S")}</time>
   <p>{escape(text)}</p>

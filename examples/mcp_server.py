@@ -29,7 +29,7 @@ VERSIONS = ["2025-11-25", "2025-06-18"]
 #: Origins of web pages that may use the server.  Any page could otherwise, with DNS rebinding.
 ORIGINS: list[str] = []
 
-#: For how many seconds an answer is kept after it was given, and a session after its last request.
+#: How long a result is kept after it was sent, and a session after its last request, in seconds.
 ANSWER_KEPT, SESSION_KEPT = 300, 3600
 
 Message = dict[str, Any]
@@ -38,14 +38,14 @@ log = Logger()
 
 class Messages:
     """
-    What the protocol calls a stream: the answer to one request, or what the server says unasked.  It
-    lives longer than the connections that carry it.
+    A stream in the terms of the protocol: the response to one request, or the server's own
+    messages.  It outlives the connections that carry it.
     """
 
     def __init__(self, name: str, clock: Any) -> None:
         self.name, self.count, self.clock = name, 0, clock
         self.answered: float | None = None
-        # Without the events of a channel's own, which the protocol does not know.
+        # Without the channel's own events, which the protocol does not know.
         self.channel = Channel(reactor=clock, positionEvent=None, resetEvent=None)
         # A client that is cut off before the first message resumes from this one.
         self.publish("")
@@ -55,16 +55,17 @@ class Messages:
 
     def end(self) -> None:
         self.answered = self.clock.seconds()
-        # Connections end when they have carried all of it, also those that come later.
+        # Connections end when they have carried all of it, including later ones.
         self.channel.close()
 
     def publish(self, data: str) -> None:
-        # The ID names the stream: only that one is resumed.
+        # The ID names its stream: only that one is resumed.
         self.channel.publish(data, id=f"{self.name}-{self.count}")
         self.count += 1
 
     def connected(self, stream: EventStream) -> None:
-        # Each message goes to one connection.  Of an earlier one we may not know yet that it is dead.
+        # Each message goes to one connection.  The server may not know yet that an earlier one is
+        # dead.
         for other in self.channel.streams:
             other.abort()
         isAnswer = stream.request.method == b"POST"
@@ -94,7 +95,7 @@ class Session:
 
     def call(self, message: Message) -> Messages:
         """
-        Run a tool.  It goes on when the connection is cut.
+        Run a tool.  It continues when the connection is cut.
         """
         identifier, params = message["id"], message["params"]
         token = params.get("_meta", {}).get("progressToken")
@@ -168,7 +169,7 @@ class Endpoint(Resource):
         if session is None:
             return NOT_DONE_YET
         if "id" not in message or method is None:
-            # A notification, or an answer to a request of ours, of which there is none.
+            # A notification, or a response to a request of the server, which makes none.
             if method == "notifications/cancelled":
                 call = session.calls.get(message["params"]["requestId"])
                 if call is not None:

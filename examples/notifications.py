@@ -82,7 +82,7 @@ const [login, logout] = document.forms, list = document.querySelector("ul");
 const source = new EventSource("events");
 source.onopen = () => logout.hidden = false;
 source.onmessage = ({ data }) => { list.append(document.createElement("li")); list.lastChild.textContent = data; };
-// When the network fails it connects again, but any status except 200 closes it permanently.
+// When the network fails it reconnects, but any status except 200 closes it permanently.
 source.onerror = () => { login.hidden = !(logout.hidden = source.readyState === EventSource.CLOSED); };
 </script>"""
 

@@ -4,8 +4,8 @@ The answer of a language model in the browser, as it is written, with OpenAI's p
     $ python examples/relay_llm.py 8080
 
 Open http://127.0.0.1:8080/ in a browser and ask.  C{OPENAI_API_KEY} is your key.  Any server with
-the same interface will do, such as one of your own: C{OPENAI_BASE_URL=http://localhost:11434/v1}, with
-its C{MODEL}.  It needs C{pip install openai}.
+the same interface will do, such as your own: C{OPENAI_BASE_URL=http://localhost:11434/v1}, with its
+C{MODEL}.  It needs C{pip install openai}.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ from twisted_sse.aio import fromAsyncio
 MODEL = os.environ.get("MODEL", "gpt-5-mini")
 
 log = Logger()
-# A server of your own needs no key, but the package does.
+# Your own server needs no key, but the package does.
 client = AsyncOpenAI(api_key=os.environ.get("OPENAI_API_KEY", "none"))
 
 
 async def answer(question: str) -> AsyncIterator[Event]:
     """
-    Ask the model.  This is a program of asyncio: it awaits what the package gives it.
+    Ask the model.  This is an asyncio program: it awaits the objects of the package.
     """
     asked = await client.chat.completions.create(
         model=MODEL, messages=[{"role": "user", "content": question}], stream=True
@@ -47,14 +47,14 @@ async def answer(question: str) -> AsyncIterator[Event]:
 
 async def ask(stream: EventStream) -> AsyncIterator[Event]:
     """
-    Answer a request.  This is Twisted's, as all that L{fromAsyncio} returns.
+    Respond to a request.  This is Twisted code, and so is the result of L{fromAsyncio}.
     """
     fields: dict[bytes, list[bytes]] = stream.request.args or {}
     question = fields.get(b"question", [b""])[0].decode("utf-8", "replace")
     if not question:
         raise Error(400, b"No question")
     try:
-        # When the browser leaves, the request to the model is cancelled.
+        # When the browser disconnects, the request to the model is cancelled.
         return await fromAsyncio(answer(question)).whenStarted()
     except OpenAIError:
         log.failure("The model did not answer")

@@ -22,7 +22,7 @@ from twisted_sse.klein import eventStream
 app = Klein()
 # Turbo would ignore a stream-reset: `events` does its work.
 channel = Channel(name="kitchen", resetEvent=None)
-orders: dict[int, tuple[str, bool]] = {}  # what it is, and whether it is being cooked
+orders: dict[int, tuple[str, bool]] = {}  # the dish, and whether it is being cooked
 numbers = count(1)
 
 

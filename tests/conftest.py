@@ -56,9 +56,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 @pytest.hookimpl(trylast=True)
 def pytest_collection_finish() -> None:
     """
-    Keep the collector from all modules and tests, which live to the end.
+    Exempt all modules and tests from garbage collection, since they live to the end.
 
-    Many tests let it look for what they have left, which otherwise takes most of their time.
+    Many tests run the collector to look for leaks, and would otherwise spend most of their time on
+    these objects.
     """
     gc.collect()
     gc.freeze()
@@ -130,7 +131,7 @@ def loggedErrors(request: pytest.FixtureRequest) -> Iterator[LoggedErrors]:
     globalLogPublisher.addObserver(errors)
     try:
         yield errors
-        gc.collect()  # an unhandled error in a Deferred is logged when the Deferred is freed
+        gc.collect()  # An unhandled error in a Deferred is logged when the Deferred is freed
     finally:
         globalLogPublisher.removeObserver(errors)
 
@@ -177,7 +178,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
             terminalreporter.write_line(line)
     report = os.environ.get("SSE_LEFT_OUT")
     if report:
-        # Its two runs of pytest have one report.
+        # Both of its runs of pytest share one report.
         with Path(report).open("a", encoding="utf-8") as file:
             file.write("".join(f"{line}\n" for line in lines))
 

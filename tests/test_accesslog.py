@@ -46,7 +46,7 @@ NASTY = '"] \\ \x1b[31m\t\x7fé\N{LINE SEPARATOR}'
 
 class FullDisk(StringIO):
     """
-    A file on a disk that is full at times.
+    A file on a disk that is sometimes full.
     """
 
     full = False
@@ -153,8 +153,8 @@ class CombinedTests(AccessLogTestCase):
 
     def test_nasty(self) -> None:
         """
-        Nothing that a client sends can forge part of a line or control a terminal, and the escapes
-        are unambiguous.
+        No client input can forge part of a line or control a terminal, and the escapes are
+        unambiguous.
         """
         escaped = r"\x22] \x5C \x1B[31m\x09\x7F\xC3\xA9\xE2\x80\xA8"
         headers = {"User-Agent": NASTY, "Referer": NASTY}
@@ -324,12 +324,12 @@ class JSONTests(AccessLogTestCase):
 
 class StreamTests(AccessLogTestCase):
     """
-    Tests for what is logged in either format.
+    Tests for both formats.
     """
 
     def test_query(self) -> None:
         """
-        No query is logged, neither the request's nor the referring page's.
+        Queries are not logged, neither the request's nor the referring page's.
         """
         headers = {"Referer": "http://localhost/page?token=secret#there"}
         self.client().get("/events?access_token=secret&lastEventID=7", headers).disconnect()
@@ -362,7 +362,7 @@ class StreamTests(AccessLogTestCase):
 
     def test_reasons(self) -> None:
         """
-        The reason is that of the stream.
+        The logged reason is that of the stream.
         """
         for act, reason in (
             (lambda browser: browser.disconnect(), CloseReason.CLIENT),
@@ -446,7 +446,7 @@ class StreamTests(AccessLogTestCase):
 
     def test_endedByAnother(self) -> None:
         """
-        A stream that another observer ends when it opens is not kept.
+        A stream that another observer ends when it opens is not remembered.
         """
 
         class Ender(Observer):
@@ -496,8 +496,8 @@ class FileTests(AccessLogTestCase):
 
     def test_fullDisk(self) -> None:
         """
-        A line that cannot be written affects no stream and is reported once, and the next line is
-        tried.
+        A line that cannot be written does not affect streams and is reported once, and the next
+        line is tried.
         """
         client = self.client(lambda stream: stream.every(1, lambda: "tick"))
         self.file.full = True
@@ -522,7 +522,7 @@ class FileTests(AccessLogTestCase):
 
     def test_closedFile(self) -> None:
         """
-        A closed file affects no stream, and is reported once.
+        A closed file does not affect streams, and is reported once.
         """
         self.file.close()
         browser = self.client(lambda stream: stream.send("x") and None).get()
@@ -531,7 +531,7 @@ class FileTests(AccessLogTestCase):
 
     def test_flush(self) -> None:
         """
-        Each line is flushed at once.
+        Each line is flushed immediately.
         """
         path = self.directory() / "access.log"
         with open(path, "a", encoding="ascii") as file:
@@ -581,7 +581,8 @@ class FileTests(AccessLogTestCase):
 
     def test_arguments(self) -> None:
         """
-        A binary file, something that is not a file, and an unknown format are refused by name.
+        A binary file, something that is not a file, and an unknown format are refused with an error
+        that names them.
         """
         for bad in (BytesIO(), "access.log", None):
             error = self.assertRaises(TypeError, AccessLog, bad)
@@ -617,7 +618,7 @@ class RequestTests(SynchronousTestCase):
 
     def test_line(self) -> None:
         """
-        A line is as Twisted's, with the time of day, and without queries.
+        A line has Twisted's format, with the time of day and without queries.
         """
         headers = {b"referer": b"http://a/b?token=c", b"user-agent": b"curl"}
         self.assertEqual(

@@ -32,7 +32,7 @@ class ItemTests(SynchronousTestCase):
     @looped
     async def test_items(self) -> None:
         """
-        All items arrive as they are, in order, and then the iteration ends.
+        All items arrive unchanged, in order, and then the iteration ends.
         """
         items = [Event("a"), "b", None, 0, {"c": []}]
 
@@ -57,7 +57,7 @@ class ItemTests(SynchronousTestCase):
     @looped
     async def test_demand(self) -> None:
         """
-        Nothing runs before the first item is asked for, and no item is made before it is asked for.
+        Nothing runs before the first item is requested, and no item is made before it is requested.
         """
         made: list[int] = []
 
@@ -78,7 +78,8 @@ class ItemTests(SynchronousTestCase):
     @looped
     async def test_askedTwice(self) -> None:
         """
-        Asking for an item while one is being waited for raises, as with an asynchronous generator.
+        Requesting an item while another is pending raises an error, as with an asynchronous
+        generator.
         """
         iterator = fromAsyncio(numbers())
         first = iterator.__anext__()
@@ -128,8 +129,8 @@ class TaskTests(SynchronousTestCase):
     @looped
     async def test_oneTask(self) -> None:
         """
-        An iterable runs in one task from its first line to its C{finally}, and what Twisted does
-        with an item runs in none.
+        An iterable runs in one task from its first line to its C{finally}, and Twisted's handling
+        of an item runs in none.
         """
         tasks: list[object] = []
 
@@ -160,8 +161,8 @@ class TaskTests(SynchronousTestCase):
     @looped
     async def test_scopes(self) -> None:
         """
-        A task group of anyio around a C{yield} is left in the task that it was entered in, however
-        the iteration ends, and that it was left early is not an error.
+        A task group of anyio around a C{yield} is left in the task that entered it, however the
+        iteration ends, and leaving it early is not an error.
         """
         left: list[str] = []
 
@@ -191,8 +192,8 @@ class TaskTests(SynchronousTestCase):
     @looped
     async def test_context(self) -> None:
         """
-        The program sees the variables of its caller's context, and Twisted does not see those that it
-        sets.
+        The program sees the variables of its caller's context, and Twisted does not see those that
+        the program sets.
         """
         variable = ContextVar("variable", default="none")
         variable.set("caller")
@@ -216,13 +217,13 @@ class TaskTests(SynchronousTestCase):
 
 class ErrorTests(SynchronousTestCase):
     """
-    Tests for what goes wrong in the program.
+    Tests for errors in the program.
     """
 
     @looped
     async def test_error(self) -> None:
         """
-        What the program raises arrives with its traceback, once.
+        An exception of the program arrives with its traceback, once.
         """
 
         async def deepInside() -> None:
@@ -245,7 +246,7 @@ class ErrorTests(SynchronousTestCase):
     @looped
     async def test_cancelledInside(self) -> None:
         """
-        If the task is cancelled from inside, that arrives as one error of its own.
+        If the task is cancelled from inside, that arrives as a single, separate error.
         """
 
         async def giveUp() -> None:
@@ -268,7 +269,7 @@ class ErrorTests(SynchronousTestCase):
     @looped
     async def test_cancelledWhileIdle(self) -> None:
         """
-        If the task is cancelled from inside while no item is asked for, the next one fails.
+        If the task is cancelled from inside while no item is requested, the next one fails.
         """
         tasks: list[asyncio.Task[Any] | None] = []
 
@@ -306,13 +307,13 @@ class ManagerTests(SynchronousTestCase):
 
     def setUp(self) -> None:
         """
-        Make a list of what happens.
+        Make a list for the events of a test.
         """
         self.log: list[str] = []
 
     def manager(self, result: Any) -> Any:
         """
-        @return: a context manager that gives this.
+        @return: a context manager with this value.
         """
 
         @asynccontextmanager
@@ -343,7 +344,7 @@ class ManagerTests(SynchronousTestCase):
     @looped
     async def test_both(self) -> None:
         """
-        An iterable that is a context manager too, as streams of packages are, is left at the end.
+        An iterable that is a context manager, too, as streams of packages are, is left at the end.
         """
         log = self.log
 
@@ -365,7 +366,7 @@ class ManagerTests(SynchronousTestCase):
     @looped
     async def test_ofSomethingElse(self) -> None:
         """
-        A context manager of something else is an error that shows it, and is left.
+        A context manager of another object is an error that shows the object, and is left.
         """
         with self.assertRaisesRegex(TypeError, "asynchronous iterable, got 42"):
             await everything(fromAsyncio(self.manager(42)))
@@ -398,7 +399,7 @@ class CoroutineTests(SynchronousTestCase):
     @looped
     async def test_atOnce(self) -> None:
         """
-        A coroutine starts when it is passed, not when somebody waits for it.
+        A coroutine starts when it is passed, not when its result is awaited.
         """
         started: list[bool] = []
 
@@ -436,7 +437,7 @@ class CoroutineTests(SynchronousTestCase):
     @looped
     async def test_swallowed(self) -> None:
         """
-        A coroutine that goes on after its cancellation gives its result.
+        A coroutine that continues after its cancellation still gives its result.
         """
 
         async def stubborn() -> str:
@@ -454,13 +455,14 @@ class CoroutineTests(SynchronousTestCase):
 
 class RefusedTests(SynchronousTestCase):
     """
-    Tests for what cannot be run.
+    Tests for objects that cannot be run.
     """
 
     @looped
     async def test_types(self) -> None:
         """
-        Something that asyncio cannot run raises where it is passed, and shows it.
+        An object that asyncio cannot run raises an error where it is passed, which shows the
+        object.
         """
         for wrong in (42, ["a"], None, succeed(1), numbers):
             with self.assertRaisesRegex(TypeError, "expected .* got "):
@@ -468,7 +470,8 @@ class RefusedTests(SynchronousTestCase):
 
     def test_otherReactor(self) -> None:
         """
-        With another reactor it raises, names the option that helps, and leaves no coroutine behind.
+        With another reactor the call raises an error that names the option to use, and leaves no
+        coroutine behind.
         """
 
         async def coroutine() -> None:
@@ -480,7 +483,7 @@ class RefusedTests(SynchronousTestCase):
                 with self.assertRaisesRegex(RuntimeError, "--reactor=asyncio") as raised:
                     fromAsyncio(source)
                 self.assertIn("Reactor is installed", str(raised.exception))
-                # It shows where it was called, and not how asyncio says that it has no loop.
+                # The traceback shows the call, and not asyncio's error about a missing loop.
                 self.assertNotIn(
                     "no running", "".join(traceback.format_exception(raised.exception))
                 )

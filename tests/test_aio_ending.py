@@ -107,8 +107,8 @@ class CancelTests(SynchronousTestCase):
     @looped
     async def test_closedWhereItYielded(self) -> None:
         """
-        C{aclose()} closes the program where it has yielded, without cancelling it, and fires when
-        it has cleaned up.
+        C{aclose()} closes the program at its C{yield}, without cancelling it, and fires when it has
+        cleaned up.
         """
         watched = Watched(slow=True)
         iterator = fromAsyncio(watched.waits())
@@ -125,7 +125,7 @@ class CancelTests(SynchronousTestCase):
     @looped
     async def test_closedWithoutCancelling(self) -> None:
         """
-        A program that is closed may wait in its C{finally} as it likes: its task counts as not
+        A program that is closed may wait in its C{finally} for any time: its task does not count as
         cancelled.
         """
         counts: list[int] = []
@@ -134,7 +134,7 @@ class CancelTests(SynchronousTestCase):
             try:
                 yield "one"
             finally:
-                # Python 3.10 does not count.
+                # Python 3.10 does not count cancellations.
                 counts.append(getattr(asyncio.current_task(), "cancelling", int)())
 
         iterator = fromAsyncio(counting())
@@ -145,7 +145,7 @@ class CancelTests(SynchronousTestCase):
     @looped
     async def test_closedAsItIsAsked(self) -> None:
         """
-        C{aclose()} just after the next item was asked for ends the program, and the item fails.
+        C{aclose()} just after the next item was requested ends the program, and the item fails.
         """
         watched = Watched()
         iterator = fromAsyncio(watched.waits())
@@ -158,7 +158,7 @@ class CancelTests(SynchronousTestCase):
     @looped
     async def test_closedWhereItWaits(self) -> None:
         """
-        C{aclose()} cancels the program where it waits, and an item that was asked for fails.
+        C{aclose()} cancels the program where it waits, and a requested item fails.
         """
         watched = Watched()
         iterator = fromAsyncio(watched.waits())
@@ -183,7 +183,7 @@ class CancelTests(SynchronousTestCase):
     @looped
     async def test_swallowed(self) -> None:
         """
-        What the program yields after it was cancelled is dropped, and it is closed there.
+        An item yielded after the cancellation is dropped, and the program is closed there.
         """
         watched = Watched()
         iterator = fromAsyncio(watched.swallows())
@@ -252,7 +252,7 @@ class CancelTests(SynchronousTestCase):
     @looped
     async def test_failsToClose(self) -> None:
         """
-        What the program raises as it is closed or cancelled arrives where that was asked for.
+        An exception raised while the program is closed or cancelled arrives at the caller of that.
         """
         iterator = fromAsyncio(Watched().failsToClose())
         await passed(iterator.__anext__())
@@ -269,13 +269,13 @@ class CancelTests(SynchronousTestCase):
 
 class LeavingTests(SynchronousTestCase):
     """
-    Tests for leaving an C{async for} early, and for what is left behind.
+    Tests for leaving an C{async for} early, and for leftovers.
     """
 
     @looped
     async def test_left(self) -> None:
         """
-        When an C{async for} is left, the program is closed soon after, without anything being done.
+        When an C{async for} is left, the program is closed soon after, without further action.
         """
         watched = Watched()
 
@@ -306,7 +306,7 @@ class LeavingTests(SynchronousTestCase):
     @looped
     async def test_leftAndFails(self) -> None:
         """
-        What a program raises after it was left is logged, once.
+        An exception of a program after its C{async for} was left is logged once.
         """
         iterator = fromAsyncio(Watched().failsToClose())
         await passed(iterator.__anext__())
@@ -317,7 +317,7 @@ class LeavingTests(SynchronousTestCase):
     @looped
     async def test_held(self) -> None:
         """
-        An iterator is not given up while its next item is waited for.
+        An iterator is not abandoned while its next item is pending.
         """
         item = fromAsyncio(numbers()).__anext__()
         gc.collect()
@@ -377,8 +377,8 @@ class StartedTests(SynchronousTestCase):
     @looped
     async def test_first(self) -> None:
         """
-        It fires with the iterator when the first item is there, which is then the first that the
-        iterator gives.
+        C{whenStarted} fires with the iterator when the first item is there, which the iterator then
+        returns first.
         """
         watched = Watched()
 
@@ -401,7 +401,7 @@ class StartedTests(SynchronousTestCase):
     @looped
     async def test_error(self) -> None:
         """
-        It fails with what the program raises before its first item.
+        It fails with an exception that the program raises before its first item.
         """
 
         async def failing() -> AsyncIterator[str]:
@@ -439,7 +439,7 @@ class StartedTests(SynchronousTestCase):
     @looped
     async def test_closed(self) -> None:
         """
-        An iterator that is closed after it started gives nothing any more.
+        An iterator that is closed after it started returns no more items.
         """
         iterator = await passed(fromAsyncio(numbers()).whenStarted())
         await passed(iterator.aclose())

@@ -25,10 +25,10 @@ from twisted_sse.testing import MemoryClient
 
 class Program:
     """
-    A program of asyncio that waits for what the test gives it.
+    An asyncio program that waits for items of the test.
 
     @ivar cleanUp: lets it clean up.
-    @ivar made: what it has yielded.
+    @ivar made: the yielded items.
     @ivar ended: how it ended.
     """
 
@@ -40,7 +40,7 @@ class Program:
 
     async def events(self) -> AsyncIterator[Event | str]:
         """
-        Yield what it is given, and raise it if it is an exception.
+        Yield the items it receives, and raise those that are exceptions.
         """
         try:
             while True:
@@ -61,7 +61,7 @@ class Program:
 
     def give(self, *items: Event | str | Exception) -> None:
         """
-        Give it items.
+        Pass it items.
         """
         for item in items:
             self.queue.put_nowait(item)
@@ -83,7 +83,7 @@ class StreamTests(DriverTestCase):
 
     def turned(self, predicate: Callable[[], object]) -> Callable[[], object]:
         """
-        @return: a function that makes a turn of the reactor, and returns what this returns.
+        @return: a function that runs a turn of the reactor, and returns its result.
         """
 
         def turn() -> object:
@@ -94,7 +94,7 @@ class StreamTests(DriverTestCase):
 
     async def cleanedUp(self, program: Program) -> None:
         """
-        Let the program clean up, and wait until the stream needs nothing any more.
+        Let the program clean up, and wait until the stream has released everything.
         """
         program.cleanUp.set()
         await until(lambda: not self.clock.getDelayedCalls())
@@ -103,8 +103,8 @@ class StreamTests(DriverTestCase):
     @looped
     async def test_direct(self) -> None:
         """
-        What C{fromAsyncio} returns may be returned by C{connected}: its events are sent as they come,
-        and the stream ends after the last.
+        The result of C{fromAsyncio} may be returned by C{connected}: its events are sent as they
+        arrive, and the stream ends after the last.
         """
         more = asyncio.Event()
 
@@ -128,7 +128,7 @@ class StreamTests(DriverTestCase):
     @looped
     async def test_mapped(self) -> None:
         """
-        A route may iterate over a program and make events of its items.
+        A route may iterate over a program and make events from its items.
         """
         app = Klein()
 
@@ -154,7 +154,7 @@ class StreamTests(DriverTestCase):
     @looped
     async def test_backpressure(self) -> None:
         """
-        While the browser does not read, no more than what it was asked for is made.
+        While the browser does not read, no more items than requested are made.
         """
         program = await self.opened()
         program.give("a", BIG, "b", "c")
@@ -176,8 +176,8 @@ class StreamTests(DriverTestCase):
     @looped
     async def test_leavesAsItWaits(self) -> None:
         """
-        When the browser leaves, the program is cancelled where it waits, and what it does to clean up
-        is waited for.
+        When the browser disconnects, the program is cancelled where it waits, and the stream waits
+        for its cleanup.
         """
         program = await self.opened()
         program.give("a")
@@ -193,7 +193,7 @@ class StreamTests(DriverTestCase):
     @looped
     async def test_leavesAsItIsSlow(self) -> None:
         """
-        When a browser that does not read leaves, the program is closed where it has yielded.
+        When a browser that does not read disconnects, the program is closed at its C{yield}.
         """
         program = await self.opened()
         self.browser.stopReading()
@@ -247,7 +247,8 @@ class StreamTests(DriverTestCase):
     @looped
     async def test_fails(self) -> None:
         """
-        What the program raises after its first event cuts the response short, and is logged once.
+        An exception of the program after its first event cuts the response short, and is logged
+        once.
         """
         program = await self.opened()
         program.cleanUp.set()
@@ -261,7 +262,7 @@ class StreamTests(DriverTestCase):
     @looped
     async def test_failsToClose(self) -> None:
         """
-        What the program raises after the browser has left is logged once.
+        An exception of the program after the browser has disconnected is logged once.
         """
 
         async def failing() -> AsyncIterator[str]:
@@ -342,7 +343,8 @@ class StatusTests(DriverTestCase):
     @looped
     async def test_status(self) -> None:
         """
-        An error before the first item is an HTTP status, and logged once if it has none of its own.
+        An error before the first item is an HTTP status, and logged once if it has no status of its
+        own.
         """
 
         async def program(error: Exception) -> AsyncIterator[str]:
@@ -365,7 +367,7 @@ class StatusTests(DriverTestCase):
     @looped
     async def test_timeout(self) -> None:
         """
-        A program that is silent for C{openTimeout} is cancelled, and the answer is 503.
+        A program that is silent for C{openTimeout} is cancelled, and the response is 503.
         """
         ended: list[bool] = []
 
@@ -388,7 +390,7 @@ class StatusTests(DriverTestCase):
     @looped
     async def test_leaves(self) -> None:
         """
-        A browser that leaves before the first item cancels the program.
+        A browser that disconnects before the first item cancels the program.
         """
         program = Program()
         program.cleanUp.set()
@@ -404,7 +406,7 @@ class StatusTests(DriverTestCase):
 
     def test_otherReactor(self) -> None:
         """
-        With another reactor the answer is 500, and the log names the option that helps, once.
+        With another reactor the response is 500, and the log names the option to use, once.
         """
 
         async def program() -> AsyncIterator[str]:
@@ -423,7 +425,7 @@ class StatusTests(DriverTestCase):
     @looped
     async def test_ofTwisted(self) -> None:
         """
-        Something of Twisted's inside the program fails, and is not waited for without end.
+        Awaiting a Twisted object inside the program fails, and does not wait endlessly.
         """
 
         async def wrong() -> AsyncIterator[str]:

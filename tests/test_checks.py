@@ -13,7 +13,7 @@ from twisted_sse.checks import InvalidOption, checkFlag, checkInteger, checkList
 
 class CheckTests(SynchronousTestCase):
     """
-    Tests that each error has the name, the value, and what is allowed.
+    Tests that each error has the name, the value, and the allowed values.
     """
 
     def test_seconds(self) -> None:

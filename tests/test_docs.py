@@ -72,8 +72,8 @@ class CodeTests(SynchronousTestCase):
 
     def test_python(self) -> None:
         """
-        The blocks of a page run in order as one program, and every name in a function that is not
-        called exists.
+        The blocks of a page run in order as one program, and every name used in a function that is
+        never called exists.
         """
         for page in PAGES:
             names, _ = runAll(page)
@@ -84,7 +84,7 @@ class CodeTests(SynchronousTestCase):
 
     def test_sessions(self) -> None:
         """
-        Each session of the interactive interpreter prints what it shows.
+        Each session of the interactive interpreter prints the output shown.
         """
         for page in PAGES:
             names: dict[str, Any] = {}
@@ -167,7 +167,7 @@ class CodeTests(SynchronousTestCase):
 
     def test_shownStreams(self) -> None:
         """
-        The documented output of C{curl} is what is sent.
+        The documented output of C{curl} matches the bytes sent.
         """
         client = MemoryClient(EventStreamResource(tick(2, Event("hello", event="message", id=1))))
         stream = client.get("/")
@@ -183,7 +183,8 @@ class CodeTests(SynchronousTestCase):
 
     def test_curl(self) -> None:
         """
-        Where C{curl} is shown with the daemon, it asks for an event stream: it would get C{ok}.
+        Where C{curl} is shown with the daemon, it requests an event stream; otherwise it would get
+        C{ok}.
         """
         pages = [
             DOCS / f"{name}.md"
@@ -198,7 +199,7 @@ class CodeTests(SynchronousTestCase):
 
     def test_shownPost(self) -> None:
         """
-        The documented output of a POST to a Klein route is what is sent.
+        The documented output of a POST to a Klein route matches the bytes sent.
         """
         names, _ = runAll("howto-klein.md")
         stream = MemoryClient(names["app"].resource()).post("/shout", body="hello world")
@@ -419,7 +420,7 @@ class TableTests(SynchronousTestCase):
 
     def test_figures(self) -> None:
         """
-        The page of figures begins and is divided as C{make bench} would write it.
+        The page of figures has the beginning and the sections that C{make bench} would write.
         """
         folder = ROOT / "benchmarks"
         head = (folder / "figures.md").read_text(encoding="utf-8")
@@ -441,7 +442,7 @@ class TableTests(SynchronousTestCase):
 
 class ChannelPageTests(SynchronousTestCase):
     """
-    Tests that the examples of the page about choosing events do what it says.
+    Tests that the examples on the page about choosing events do what the page claims.
     """
 
     def setUp(self) -> None:
@@ -454,7 +455,7 @@ class ChannelPageTests(SynchronousTestCase):
 
     def get(self, connected: str, headers: dict[str, str] | None = None) -> MemoryStream:
         """
-        Connect to a function of the page, with a client that is new by default.
+        Connect to a function of the page, by default with a new client.
         """
         client = MemoryClient(EventStreamResource(self.names[connected]), clock=self.clock)
         return client.get("/", headers=headers)
@@ -467,7 +468,7 @@ class ChannelPageTests(SynchronousTestCase):
 
     def test_choices(self) -> None:
         """
-        Topics, a function and a number choose what a stream gets.
+        Topics, a function and a number choose which events a stream receives.
         """
         streams = [self.get(name) for name in ("forUser", "urgent", "withTheLastTen")]
         self.assertEqual(len(received(streams[2])), 1)
@@ -489,7 +490,7 @@ class ChannelPageTests(SynchronousTestCase):
 
     def test_snapshotIfNeeded(self) -> None:
         """
-        A client that can resume gets only what it has missed.
+        A client that can resume gets only the events it missed.
         """
         self.names["scored"]("ada", 1)
         stream = self.get("smallerScoreboard")
@@ -509,7 +510,7 @@ class ChannelPageTests(SynchronousTestCase):
 
     def test_anotherChoice(self) -> None:
         """
-        A stream that enters another room gets what is published there from then on.
+        A stream that enters another room gets the events published there from then on.
         """
         stream = self.get("forUser")
         [one] = self.channel.streams
@@ -559,7 +560,7 @@ class ChannelPageTests(SynchronousTestCase):
 
     def test_over(self) -> None:
         """
-        The last event comes before the end.
+        The last event arrives before the end.
         """
         names, _ = runAll("ref-channel.md")
         stream = MemoryClient(names["resource"], clock=self.clock).get("/")
@@ -574,7 +575,7 @@ class ScalingPageTests(TestCase):
 
     def test_mirror(self) -> None:
         """
-        A mirror publishes what it reads, with the same IDs.
+        A mirror publishes the events it reads, with the same IDs.
         """
         names, reactor = runAll("howto-redis.md")
         _, _, factory, _, _ = reactor.tcpClients[-1]
@@ -593,7 +594,7 @@ class ScalingPageTests(TestCase):
 
     def test_files(self) -> None:
         """
-        A limit on open files that suffices is not changed.
+        A sufficient limit on open files stays unchanged.
         """
         import resource
 

@@ -36,7 +36,7 @@ class ErrorsPageTests(SynchronousTestCase):
 
     def test_current(self) -> None:
         """
-        Every row is a message or an exception of today.
+        Every row is an existing message or exception.
         """
         texts = everything()
         stale = [row for row in self.shown if " " in row and row not in texts]

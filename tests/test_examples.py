@@ -109,7 +109,7 @@ class MemoryTests(SynchronousTestCase):
 
     def test_chat(self) -> None:
         """
-        A line said in a room reaches its clients, now, on reconnection and later, and an invalid
+        A line posted to a room reaches its current, reconnecting and later clients, and an invalid
         line is refused.
         """
         client = MemoryClient(example("chat_klein").app.resource())
@@ -131,8 +131,8 @@ class MemoryTests(SynchronousTestCase):
 
     def test_chatRedis(self) -> None:
         """
-        A line reaches the clients of its room, once for each key; one that Redis does not take is
-        answered by 503, and another with the same key by 422.
+        A line reaches the clients of its room, once for each key; the response is 503 if Redis does
+        not accept the line, and 422 for another line with the same key.
         """
         chat = example("chat_redis")
         self.patch(chat, "channel", Channel(name="chat"))
@@ -156,8 +156,8 @@ class MemoryTests(SynchronousTestCase):
 
     def test_dashboard(self) -> None:
         """
-        A client gets all values and then each at its rate; one that does not read gets the newest
-        values and a C{stream-gap}.
+        A client gets all values and then each at its rate; a client that does not read gets the
+        newest values and a C{stream-gap}.
         """
         dashboard = example("dashboard")
         client = MemoryClient(dashboard.resource)
@@ -263,7 +263,7 @@ class HubTests(SynchronousTestCase):
 
     def cookie(self, stream: MemoryStream) -> dict[str, str]:
         """
-        @return: the cookie that an answer sets, for the hub alone, and not for scripts.
+        @return: the cookie that a response sets, for the hub alone, and hidden from scripts.
         """
         cookie, _, attributes = (stream.headers.get("Set-Cookie") or "").partition(";")
         for each in f"Path={self.HUB}", "HttpOnly", "SameSite=strict":
@@ -272,8 +272,8 @@ class HubTests(SynchronousTestCase):
 
     def test_orders(self) -> None:
         """
-        A customer receives each state of their own orders, and of no others, whatever name is
-        given; without a token a client receives nothing.
+        A customer receives each state of their own orders and of no others, whatever name the
+        request gives; without a token, no events are sent.
         """
         client = MemoryClient(example("orders_hub").app.resource())
         ordered = client.post("/orders", FORM, "customer=ada&article=tea")
@@ -297,7 +297,8 @@ class HubTests(SynchronousTestCase):
 
     def test_presence(self) -> None:
         """
-        A member of a room reads its lines, and sees who else joins and leaves; others do not.
+        A member of a room receives its lines, and a notice when others join and leave; other
+        clients receive neither.
         """
         client = MemoryClient(example("presence_chat").app.resource())
         ada, eve = (
@@ -322,7 +323,7 @@ class HubTests(SynchronousTestCase):
         answers = [client.get(there, headers) for headers in (ada, eve, {})]
         self.assertEqual([answer.status for answer in answers], [200, 403, 401])
         listed = json.loads(answers[0].text)["subscriptions"]
-        # Who listens at the door without a key is not in the room.
+        # A client that subscribes without a key is not in the room.
         self.assertEqual([each["payload"] for each in listed], [{"name": "Ada"}])
         for room, form in (
             ("lobby", "name=%20"),

@@ -59,7 +59,7 @@ HOUSE = {
     "__main__": "",
 }
 
-#: A module with more lines than this says at its top why it is not split.
+#: A module with more lines than this explains at its top why it is not split.
 LONG = 500
 
 #: The fields of epytext that describe something.
@@ -204,7 +204,7 @@ class FileTests(SynchronousTestCase):
 
     def test_length(self) -> None:
         """
-        A module has at most 500 lines, or says at its top why it has more.
+        A module has at most 500 lines, or explains at its top why it has more.
         """
         long = []
         for path in PACKAGE.rglob("*.py"):

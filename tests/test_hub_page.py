@@ -1,5 +1,5 @@
 """
-Tests for what the page about the hub says.
+Tests that the page about the hub is correct.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class HubPageTests(SynchronousTestCase):
 
     def subscribe(self, headers: dict[str, str]) -> MemoryStream:
         """
-        Subscribe to what the page's script subscribes to.
+        Subscribe to the topics of the page's script.
         """
         script = blocks("howto-hub.md", "js", "## Subscribe in a page")[0]
         topics = re.findall(r'append\("topic", "(.*)"\)', script)
@@ -52,8 +52,8 @@ class HubPageTests(SynchronousTestCase):
 
     def test_updates(self) -> None:
         """
-        What curl posts comes to those who have selected it, and what the application says in private
-        only to those who may read it.
+        An event that curl posts reaches the subscribers that selected it, and a private event of
+        the application only those that may read it.
         """
         everybody, ada = (
             self.subscribe(headers)
@@ -72,12 +72,12 @@ class HubPageTests(SynchronousTestCase):
         self.assertEqual([event.data for event in ada.events], ["shipped", "x", "y"])
         self.assertEqual([event.data for event in everybody.events], ["shipped", "y"])
         self.assertEqual(everybody.events[0].lastEventID, posted.text)
-        # As long as what is shown.
+        # With the lifetime shown.
         self.assertEqual(len(session.splitlines()[-1]), len(posted.text))
 
     def test_control(self) -> None:
         """
-        The token that the page revokes is refused, and no other.
+        The token that the page revokes is refused, and no other is.
         """
         for jti, status in ("8f14e45f", 401), ("8f14e45e", 200):
             token = encode({"mercure": {}, "jti": jti}, SECRET, "HS256")
@@ -86,7 +86,7 @@ class HubPageTests(SynchronousTestCase):
 
     def test_visible(self) -> None:
         """
-        The hub that decides who is shown lists those whose tokens grant what they have selected.
+        A hub that decides which subscribers to list shows those whose tokens grant their selection.
         """
         with MemoryClient(self.names["chat"]) as client:
             for topic in "room/1", "room/2":
@@ -97,7 +97,7 @@ class HubPageTests(SynchronousTestCase):
 
     def test_link(self) -> None:
         """
-        The route of the page says where the hub is.
+        The page's route announces the address of the hub.
         """
         client = MemoryClient(self.names["app"].resource())
         self.assertEqual(
@@ -107,7 +107,7 @@ class HubPageTests(SynchronousTestCase):
 
     def test_refused(self) -> None:
         """
-        The sentence that the page shows is that of the log.
+        The message that the page shows is the logged one.
         """
         hub = Hub(self.names["channel"], publisherJwtKey=SECRET, explain=True)
         form = {"Content-Type": "application/x-www-form-urlencoded"}
@@ -119,13 +119,13 @@ class HubPageTests(SynchronousTestCase):
 
     def test_options(self) -> None:
         """
-        The options of the daemon that stand beside the directives of others exist.
+        The daemon's options that are listed beside the directives of other hubs exist.
         """
         options = Options()
         known = {f"--{name}" for name in options.docs}
         for page in "howto-hub.md", "howto-mercure.md", "howto-nchan.md":
             named = re.findall(r"(?<![\w-])--[a-z][a-z-]*", read(page))
-            # Those of twisted-sse token.
+            # Options of C{twisted-sse token}.
             named = [each for each in named if each not in ("--key", "--publish", "--topic")]
             self.assertNotEqual(named, [])
             self.assertEqual([each for each in named if each not in known], [], page)

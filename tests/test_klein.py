@@ -112,7 +112,7 @@ class KindTests(KleinTestCase):
 
     def test_badOptions(self) -> None:
         """
-        Wrong options are refused by the decorator, and C{methods} is left to the route.
+        Invalid options are refused by the decorator, and C{methods} is left to the route.
         """
 
         async def fine(request: IRequest) -> None:
@@ -333,12 +333,12 @@ class RouteTests(KleinTestCase):
 
 class ErrorTests(KleinTestCase):
     """
-    Tests for exceptions and who handles them.
+    Tests for exceptions and their handlers.
     """
 
     def raising(self, error: Exception) -> None:
         """
-        Make routes that raise before their headers, in every way.
+        Make routes that raise before their headers, in every possible way.
         """
 
         @self.app.route("/asyncGenerator")
@@ -449,7 +449,7 @@ class ErrorTests(KleinTestCase):
 
     def test_noContent(self) -> None:
         """
-        C{Error(204)} tells a browser to stop permanently.
+        C{Error(204)} makes a browser stop permanently.
         """
         self.raising(Error(204))
         for path in self.PATHS:
@@ -539,7 +539,7 @@ class DisconnectTests(KleinTestCase):
 
     def test_cancels(self) -> None:
         """
-        A disconnect cancels what the function waits for, before and after the headers.
+        A disconnect cancels the function's pending wait, before and after the headers.
         """
         seen: list[str] = []
 
@@ -599,7 +599,7 @@ class ReturnedResourceTests(KleinTestCase):
 
     def test_madeOnce(self) -> None:
         """
-        A route may return a resource that was made once.
+        A route may return a resource that was made beforehand.
         """
         resource = EventStreamResource(lambda stream: None, maxStreams=1)
 

@@ -1,5 +1,5 @@
 """
-Tests for L{twisted_sse.klein}: preflights, and what pages of other origins may do.
+Tests for L{twisted_sse.klein}: preflights, and the rights of pages of other origins.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class OriginTests(KleinTestCase):
 
     def test_options(self) -> None:
         """
-        A routed preflight is answered for the method it asks for.
+        A routed preflight is answered for the requested method.
         """
 
         @self.app.route("/", methods=["PUT", "OPTIONS"])
@@ -58,8 +58,8 @@ class OriginTests(KleinTestCase):
 
     def test_preflightHeaders(self) -> None:
         """
-        A preflight response has the headers that the route's options allow, and the response itself
-        those that they expose.
+        A preflight response lists the headers that the route's options allow, and the response
+        itself those that they expose.
         """
 
         @self.app.route("/", methods=["GET", "POST", "OPTIONS"])
@@ -104,7 +104,7 @@ class OriginTests(KleinTestCase):
 
     def test_preflightWithoutMethods(self) -> None:
         """
-        A route without methods answers a preflight for any method, but one of another route.
+        A route without methods answers a preflight for any method, except those of another route.
         """
 
         @self.app.route("/", methods=["DELETE"])

@@ -45,7 +45,7 @@ class LeakTests(SynchronousTestCase):
 
     def assertNoneLeft(self) -> None:
         """
-        Assert that no stream is left.
+        Assert that no stream remains.
         """
         self.assertEqual(len([each for each in alive() if each not in self.others]), 0)
 
@@ -59,7 +59,7 @@ class LeakTests(SynchronousTestCase):
         **options: Any,
     ) -> None:
         """
-        Connect and act on the stream, many times, and assert that nothing is left.
+        Connect and act on the stream, many times, and assert that nothing remains.
         """
         latest: list[EventStream] = []
 
@@ -386,7 +386,7 @@ class LeakTests(SynchronousTestCase):
 
     def test_requestsGoToo(self) -> None:
         """
-        Requests, whose headers are much larger, are freed too.
+        Requests, whose headers are much larger, are freed, too.
         """
         latest: list[EventStream] = []
         client = MemoryClient(EventStreamResource(latest.append))

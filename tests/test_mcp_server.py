@@ -1,5 +1,5 @@
 """
-Tests for the example of an MCP server, in memory: what the protocol says about sessions, streams and
+Tests for the example of an MCP server, in memory: the protocol's rules about sessions, streams and
 resuming.
 """
 
@@ -93,7 +93,7 @@ class SessionTests(ServerTestCase):
 
     def test_revisions(self) -> None:
         """
-        A client that asks for a revision that is not spoken is offered the newest that is.
+        A client that requests an unsupported revision is offered the newest supported one.
         """
         for wanted, offered in ("2025-06-18", "2025-06-18"), ("2026-07-28", "2025-11-25"):
             params = {"protocolVersion": wanted, "capabilities": {}}
@@ -102,7 +102,7 @@ class SessionTests(ServerTestCase):
 
     def test_refused(self) -> None:
         """
-        What the protocol forbids is refused with the status that it names.
+        Requests that the protocol forbids are refused with the status it names.
         """
         session, version = self.headers.items()
         list_ = {"id": 1, "method": "tools/list"}
@@ -130,8 +130,8 @@ class SessionTests(ServerTestCase):
 
     def test_errors(self) -> None:
         """
-        An unknown method and an unknown tool are errors of JSON-RPC, and a tool that fails is a result
-        that says so.
+        An unknown method and an unknown tool are errors of JSON-RPC, and a failing tool is a result
+        that reports the failure.
         """
         for message, code in (
             ({"method": "nothing"}, -32601),
@@ -218,7 +218,7 @@ class ResumingTests(ServerTestCase):
 
     def test_noProgress(self) -> None:
         """
-        A client that gives no token for the progress is not told of it.
+        A client that sends no token for the progress receives none.
         """
         stream = self.count(3, token=None)
         self.client.clock.advance(2)
@@ -226,8 +226,8 @@ class ResumingTests(ServerTestCase):
 
     def test_resumed(self) -> None:
         """
-        Whatever a client has had last, it gets the rest once, while the call runs and afterwards, and
-        then the end.
+        Whichever message a client received last, it gets the rest once, while the call runs and
+        afterwards, and then the end.
         """
         stream = self.count(3)
         self.client.clock.advance(0.6)
@@ -287,7 +287,7 @@ class ResumingTests(ServerTestCase):
     def test_unasked(self) -> None:
         """
         The server's messages go to the stream that was opened for them; after a cut the client gets
-        those that it has missed, and none of a call's.
+        its missed ones, and none of a call's.
         """
         stream = self.get()
         self.client.clock.advance(0)
@@ -303,7 +303,7 @@ class ResumingTests(ServerTestCase):
 
     def test_unaskedFromNow(self) -> None:
         """
-        A client that opens a stream anew, without an ID, gets what the server says from then on.
+        A client that opens a new stream, without an ID, gets the server's messages from then on.
         """
         self.announce("a")
         stream = self.get()
@@ -313,7 +313,7 @@ class ResumingTests(ServerTestCase):
 
     def announce(self, text: str) -> None:
         """
-        Call the tool that tells all clients something.
+        Call the tool that sends a message to all clients.
         """
         params = {"name": "announce", "arguments": {"text": text}}
         stream = self.post({"method": "tools/call", "params": params})

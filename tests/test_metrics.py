@@ -87,7 +87,7 @@ class StreamTests(MetricsTestCase):
 
     def test_open(self) -> None:
         """
-        Open streams are counted, and so are all that were opened.
+        Open streams are counted, and so are all streams ever opened.
         """
         browser = self.connect()
         self.connect()
@@ -180,7 +180,7 @@ class StreamTests(MetricsTestCase):
 
     def test_nothingIsKept(self) -> None:
         """
-        A closed stream is not kept.
+        A closed stream is not remembered.
         """
         browser = self.connect(lambda stream: stream.send("x") and None)
         self.assertEqual(len(self.observer._streams), 1)
@@ -190,7 +190,7 @@ class StreamTests(MetricsTestCase):
 
     def test_endedByAnother(self) -> None:
         """
-        A stream that another observer ends when it opens is counted and not kept.
+        A stream that another observer ends when it opens is counted and not remembered.
         """
 
         class Ender(Observer):
@@ -207,7 +207,7 @@ class StreamTests(MetricsTestCase):
 
     def test_unknownStream(self) -> None:
         """
-        Reports about a stream that was never reported as opened are counted too.
+        Reports about a stream that was never reported as opened are counted, too.
         """
         stream: Any = FakeStream()
         self.observer.sent(stream, 2, 30)
@@ -330,7 +330,7 @@ class RegistryTests(MetricsTestCase):
 
     def emptyDefault(self) -> None:
         """
-        Remove from the default registry what examples in other tests left there.
+        Clear the default registry of leftovers from examples in other tests.
         """
         for collector in list(REGISTRY._collector_to_names):
             if isinstance(collector, PrometheusObserver):
@@ -435,7 +435,7 @@ class RegistryTests(MetricsTestCase):
 
     def test_otherThread(self) -> None:
         """
-        Changes during a collection do not disturb it.
+        Changes during a collection do not affect it.
         """
         observer = self.observer
 

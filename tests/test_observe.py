@@ -1,5 +1,5 @@
 """
-Tests for L{twisted_sse.observe}: what observers receive.
+Tests for L{twisted_sse.observe}: the calls that observers receive.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ BIG = "x" * 70_000
 
 class Recorder(Observer):
     """
-    Records what it receives.
+    Records the calls it receives.
     """
 
     def __init__(self) -> None:
@@ -78,7 +78,7 @@ class ObserverTests(SynchronousTestCase):
 
     def told(self, *names: str) -> list[tuple[object, ...]]:
         """
-        List what was received of these kinds, without the stream.
+        List the recorded calls of these kinds, without the stream.
         """
         for what in self.recorder.told:
             self.assertIs(what[1], self.stream)
@@ -86,7 +86,7 @@ class ObserverTests(SynchronousTestCase):
 
     def test_life(self) -> None:
         """
-        The observer is notified when a stream opens, sends and closes, once each and in order.
+        The observer is called when a stream opens, sends and closes, once each and in order.
         """
         browser = self.connect()
         event = Event("hello", id=1)
@@ -105,7 +105,7 @@ class ObserverTests(SynchronousTestCase):
 
     def test_opened(self) -> None:
         """
-        C{opened} is called when the headers go out.
+        C{opened} is called when the headers are sent.
         """
         waiting: Deferred[None] = Deferred()
         self.connect(lambda stream: waiting)
@@ -154,7 +154,7 @@ class ObserverTests(SynchronousTestCase):
 
     def test_dropped(self) -> None:
         """
-        The reported drops add up to what the client receives.
+        The reported drops add up to the number that the client receives.
         """
         browser = self.connect(maxPending=60, slow=SlowReader.DROP_OLDEST)
         browser.stopReading(kernelBuffer=0)
@@ -190,7 +190,7 @@ class ObserverTests(SynchronousTestCase):
 
     def test_raises(self) -> None:
         """
-        An observer that raises is logged, and its streams are not affected.
+        An exception in an observer is logged, and does not affect its streams.
         """
 
         class Broken(Recorder):

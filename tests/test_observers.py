@@ -18,7 +18,7 @@ from twisted_sse.testing import MemoryClient
 
 class Recorder(Observer):
     """
-    Records what it receives in a list shared with others.
+    Records the calls it receives in a shared list.
     """
 
     def __init__(self, name: str, told: list[tuple[str, str]]) -> None:
@@ -74,7 +74,7 @@ class ObserversTests(SynchronousTestCase):
 
     def test_order(self) -> None:
         """
-        Each observer receives everything, in the given order, and L{None} is ignored.
+        Each observer receives all calls, in the given order, and L{None} is ignored.
         """
         observers = Observers(Recorder("a", self.told), None, Recorder("b", self.told))
         self.run_(observers)
@@ -84,7 +84,7 @@ class ObserversTests(SynchronousTestCase):
 
     def test_partial(self) -> None:
         """
-        Each observer receives only what it has methods for.
+        Each observer receives only the calls it has methods for.
         """
         closings = Closings()
         self.run_(Observers(closings, Recorder("a", self.told)))
@@ -93,7 +93,7 @@ class ObserversTests(SynchronousTestCase):
 
     def test_raises(self) -> None:
         """
-        When one observer raises, the others are still told, and the error is logged.
+        When one observer raises, the others are still called, and the error is logged.
         """
 
         class Broken(Recorder):
@@ -111,7 +111,7 @@ class ObserversTests(SynchronousTestCase):
 
     def test_direct(self) -> None:
         """
-        With one observer for a method, that is called directly; with none, nothing is called.
+        If one observer has a method, it is called directly; if none does, nothing is called.
         """
         recorder = Recorder("a", self.told)
         observers = Observers(Closings(), recorder, Observers())
@@ -135,7 +135,7 @@ class ObserversTests(SynchronousTestCase):
 
     def test_parts(self) -> None:
         """
-        An observer with only some of the methods type-checks, and receives what it listens to.
+        An observer with only some of the methods type-checks, and receives the calls for these.
         """
         sizes, closings, words = Bytes(), typed.Closings(), Words()
         several, one, channel = typed.observed(sizes, closings, words)

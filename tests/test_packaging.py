@@ -76,7 +76,7 @@ class ModuleTests(SynchronousTestCase):
 
     def test_formatWithoutTwisted(self) -> None:
         """
-        The modules of the format import neither Twisted nor other modules of ours.
+        The modules of the format import neither Twisted nor our other modules.
         """
         for name, tree in modules().items():
             if name in WITHOUT_TWISTED:
@@ -168,7 +168,7 @@ class ImportTests(SynchronousTestCase):
 
     def test_sameNames(self) -> None:
         """
-        What type checkers see of C{twisted_sse} is what is imported.
+        Type checkers see the same names in C{twisted_sse} as are imported.
         """
         tree = modules()["__init__"]
         told = {
@@ -189,7 +189,7 @@ class CommandTests(SynchronousTestCase):
 
     def setUp(self) -> None:
         """
-        Copy what is installed to a writable directory without a cache.
+        Copy the installed packages to a writable directory without a cache.
         """
         temporary = TemporaryDirectory()
         self.addCleanup(temporary.cleanup)

@@ -1,5 +1,5 @@
 """
-Tests for the tables of the page that lists what publishers send.
+Tests for the tables of the page about the requests of publishers.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class PublishingPageTests(SynchronousTestCase):
 
     def names(self, heading: str) -> list[str]:
         """
-        @return: what is written as code in the first column of a table.
+        @return: the code in the first column of a table.
         """
         return [name for row in table(PAGE, heading) for name in re.findall(r"`(.+?)`", row[0])]
 

@@ -39,7 +39,7 @@ else:
         @eventStream(retry=1000)
         async def ticks(self, request: Any, number: int) -> AsyncIterator[Event]:
             """
-            Tick this many times, once a second.
+            Tick C{number} times, once a second.
             """
             EventStream.of(request).whenClosed().addCallback(self.closed.append)
             for each in range(number):
@@ -119,7 +119,7 @@ else:
 
     def test_answers(clocks: Clocks, clock: MemoryClock) -> None:
         """
-        A POST is answered word by word, and then with an C{end} event.
+        The response to a POST arrives word by word, and then an C{end} event.
         """
         stream = MemoryClient(clocks.app.resource(), clock=clock).post("/answers", body="a b")
         clock.advance(1)

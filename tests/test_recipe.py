@@ -1,6 +1,5 @@
 """
-Tests for the recipe of twelve lines of plain Twisted, and for what is wrong with its wrong
-versions.
+Tests for the recipe of twelve lines of plain Twisted, and for the faults of its wrong versions.
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ class RecipeTests(SynchronousTestCase):
 
     def test_events(self) -> None:
         """
-        The headers come at once, and an event every two seconds.
+        The headers arrive immediately, and then an event every two seconds.
         """
         stream = self.client.get("/")
         self.assertEqual((stream.status, stream.events), (200, []))
@@ -93,7 +92,7 @@ def answersToHeadAndGet(resource: Resource) -> int:
 
 class WrongVersionTests(SynchronousTestCase):
     """
-    Tests for what the documentation says of the wrong versions.
+    Tests for the documented faults of the wrong versions.
     """
 
     def setUp(self) -> None:
@@ -116,7 +115,7 @@ class WrongVersionTests(SynchronousTestCase):
 
     def test_neverStopped(self) -> None:
         """
-        A loop that is never stopped runs on after its client has disconnected, and nothing is
+        A loop that is never stopped continues after its client has disconnected, and nothing is
         logged.
         """
         client = MemoryClient(self.wrong.NeverStopped())
@@ -171,7 +170,7 @@ class WrongVersionTests(SynchronousTestCase):
 
     def test_nobodyPauses(self) -> None:
         """
-        What a client does not read accumulates in the server's memory.
+        Events that a client does not read accumulate in the server's memory.
         """
         client = MemoryClient(self.wrong.NobodyPauses())
         stream = client.get("/")

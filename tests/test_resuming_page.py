@@ -1,5 +1,6 @@
 """
-Tests for what the page about resuming says: which events can be lost, and what the client receives then.
+Tests that the page about resuming is correct: which events can be lost, and what the client then
+receives.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from twisted_sse.testing import MemoryClient, MemoryClock
 
 class LossTests(SynchronousTestCase):
     """
-    Tests that clients are notified of lost events as the tables say.
+    Tests that clients are notified of lost events as the tables state.
     """
 
     def setUp(self) -> None:
@@ -57,7 +58,7 @@ class LossTests(SynchronousTestCase):
 
     def away(self, missed: int, **choice: Any) -> list[str]:
         """
-        Connect, get an event, disconnect, and reconnect after some more.
+        Connect, get an event, disconnect, and reconnect after some more events.
         """
         client = self.serve(lambda stream: self.channel.subscribe(stream, **choice))
         stream = client.get("/")

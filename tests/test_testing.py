@@ -24,7 +24,7 @@ from twisted_sse.testing.response import ResponseReader
 
 class Echo(Resource):
     """
-    An ordinary resource that returns what it was sent.
+    An ordinary resource that returns the request it received.
     """
 
     isLeaf = True
@@ -266,7 +266,7 @@ class StreamTests(SynchronousTestCase):
 
     def test_disconnect(self) -> None:
         """
-        A disconnect of either kind reaches the server at once, and only once.
+        A disconnect of either kind reaches the server immediately, and only once.
         """
         for reset in (False, True):
             stream = self.connect()
@@ -293,7 +293,7 @@ class StreamTests(SynchronousTestCase):
 
     def test_stopReading(self) -> None:
         """
-        The kernel takes C{kernelBuffer} bytes, and then the transport pauses its producer.
+        The kernel accepts C{kernelBuffer} bytes, and then the transport pauses its producer.
         """
         for kernelBuffer in (0, 10_000, 2**20):
             stream = self.connect(stallTimeout=None)
@@ -303,7 +303,7 @@ class StreamTests(SynchronousTestCase):
                 self.server.send("x" * 1000)
                 sent += 1000
                 self.client.clock.advance(0)
-            # Each event is 1,015 bytes with its framing.
+            # Each event has 1,015 bytes with its framing.
             self.assertLess(abs(sent * 1.015 - kernelBuffer - 2**16), 10_000)
             self.assertEqual(stream.events, [])
             stream.resumeReading()
@@ -312,7 +312,7 @@ class StreamTests(SynchronousTestCase):
 
     def test_stopReadingByDefault(self) -> None:
         """
-        By default the kernel takes 64 KiB.
+        By default the kernel accepts 64 KiB.
         """
         stream = self.connect()
         stream.stopReading()
@@ -325,7 +325,7 @@ class StreamTests(SynchronousTestCase):
 
     def test_whatWasSentBefore(self) -> None:
         """
-        What was sent before C{stopReading} is received.
+        Events sent before C{stopReading} are received.
         """
         stream = self.connect()
         self.server.send("before")
@@ -335,7 +335,7 @@ class StreamTests(SynchronousTestCase):
 
     def test_disconnectWithoutReading(self) -> None:
         """
-        A client that disconnects without reading has not received what was sent.
+        A client that disconnects without reading has not received the events sent.
         """
         stream = self.connect()
         stream.stopReading()
@@ -362,7 +362,7 @@ class StreamTests(SynchronousTestCase):
 
     def test_transport(self) -> None:
         """
-        The transport provides what a server expects of TCP.
+        The transport provides the TCP features that a server expects.
         """
         stream = self.connect()
         transport = stream._transport

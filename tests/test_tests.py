@@ -50,7 +50,7 @@ def importsOfTests(source: str, package: str) -> Iterator[str]:
 
 def tooLong(source: str) -> str | None:
     """
-    @return: what is wrong with the length of a module, or L{None}.
+    @return: the problem with the length of a module, or L{None}.
     """
     lines = len(source.splitlines())
     if lines > LONGEST:
@@ -138,8 +138,8 @@ class FileTests(SynchronousTestCase):
 
     def test_folders(self) -> None:
         """
-        Each folder is one of the package's or one of our own, and is a package so that trial finds
-        its tests.
+        Each folder is one of the package's or one of the tests' own, and is a package so that trial
+        finds its tests.
         """
         for path in {path.parent for path, _ in sources()}:
             self.assertTrue((TESTS / path / "__init__.py").is_file(), path)

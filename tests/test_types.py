@@ -16,16 +16,16 @@ from tests.support.checkers import extract, mypy, pyright
 from tests.support.requirements import ROOT, needs
 from tests.support.tutorials import TUTORIALS, snapshots
 
-#: What mypy finds wrong with Twisted itself.
+#: Errors that mypy finds in Twisted itself.
 OF_TWISTED = [
     # A Site is not a factory of protocols that have the attribute "factory".
     r'Argument \d to "(listenTCP|adoptStreamPort)" .* incompatible type "Site"',
-    # What getHost() of a port returns is an IAddress, and that has no port.
+    # The getHost() of a port returns an IAddress, and that has no port.
     r'"IAddress" has no attribute "port"',
 ]
 
-#: What mypy finds without mypy-zope: then a class that implements an interface is not of its type,
-#: and the methods of an interface lack their first argument.
+#: Errors that mypy finds without mypy-zope: a class that implements an interface is not of its
+#: type, and the methods of an interface lack their first argument.
 OF_INTERFACES = [
     *OF_TWISTED,
     r"Invalid self argument",
@@ -47,7 +47,7 @@ OF_PYRIGHT = [
     r'parameter "agent" of type "IAgent" in function',  # of CookieAgent
 ]
 
-#: What users write, besides the documentation, with the types that each thing must have.
+#: Code that users write, besides the documentation, with the types that each expression must have.
 CODE = """
 from __future__ import annotations
 
@@ -188,7 +188,7 @@ def sources(reactor: Any, any: IAgent, proxy: ProxyAgent) -> list[EventSource]:
     return [EventSource("http://localhost", agent=agent) for agent in agents]
 """
 
-#: What must be found.  Each line that is wrong says so.
+#: Errors that must be found.  Each wrong line has a comment.
 WRONG = """
 from __future__ import annotations
 
@@ -223,7 +223,7 @@ Event(5)  # wrong
 
 def unexplained(found: list[str], excuses: list[str]) -> list[str]:
     """
-    @return: the findings that are not excused, and the excuses that are not needed.
+    @return: the findings without an excuse, and the excuses without a finding.
     """
     rest = [each for each in found if not any(re.search(excuse, each) for excuse in excuses)]
     needless = [
@@ -265,7 +265,7 @@ class CheckerTests(SynchronousTestCase):
 
     def assertFound(self, good: list[str], excuses: list[str], wrong: list[str]) -> None:
         """
-        Assert that nothing is found that is not excused, and each line that is wrong.
+        Assert that every wrong line is found, and otherwise only excused findings.
         """
         self.assertEqual(unexplained(good, excuses), [])
         lines = {
@@ -284,13 +284,13 @@ class CheckerTests(SynchronousTestCase):
 
     def test_mypy(self) -> None:
         """
-        The code passes mypy in strict mode without a plugin, but for what Twisted cannot tell it.
+        The code passes mypy in strict mode without a plugin, except where Twisted lacks types.
         """
         good, wrong = mypy(self.good, plugin=False), mypy(self.wrong, plugin=False)
         self.assertFound(good, OF_INTERFACES, wrong)
 
     def test_pyright(self) -> None:
         """
-        The code passes pyright in basic mode, but for what Twisted cannot tell it.
+        The code passes pyright in basic mode, except where Twisted lacks types.
         """
         self.assertFound(pyright(self.good), OF_PYRIGHT, pyright(self.wrong))

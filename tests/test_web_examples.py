@@ -1,5 +1,5 @@
 """
-Tests for the examples that update pages with other people's scripts, in memory, and for the pages of
+Tests for the examples that update pages with third-party scripts, in memory, and for the pages of
 the documentation about them.
 """
 
@@ -29,13 +29,13 @@ SHOWN = {
     "howto-turbo.md": ["turbo_kitchen.py"],
 }
 
-#: The languages of what runs in a browser.
+#: The languages of code that runs in a browser.
 LANGUAGES = ["html", "js", "jsx"]
 
 
 class ShownTests(SynchronousTestCase):
     """
-    Tests that the documentation shows what the examples do.
+    Tests that the documentation shows the code of the examples.
     """
 
     def test_shown(self) -> None:
@@ -65,8 +65,8 @@ class HtmxTests(SynchronousTestCase):
 
     def test_board(self) -> None:
         """
-        An update is a fragment and a state for all clients; one without a text is refused, and so is
-        each once the board is closed, which ends the streams.
+        An update is a fragment and a state for all clients; an update without a text is refused,
+        and so is every update after the board is closed, which ends the streams.
         """
         board = example("htmx_board")
         client = MemoryClient(board.app.resource())
@@ -98,7 +98,7 @@ class DatastarTests(SynchronousTestCase):
 
     def test_poll(self) -> None:
         """
-        A new page gets all there is, each page gets what changes, and an invalid vote is refused.
+        A new page gets the whole state, each page gets the changes, and an invalid vote is refused.
         """
         poll = example("datastar_poll")
         client = MemoryClient(poll.app.resource())
@@ -134,7 +134,8 @@ class TurboTests(SynchronousTestCase):
 
     def test_kitchen(self) -> None:
         """
-        A new page gets all there is, each page gets what changes, and an invalid order is refused.
+        A new page gets the whole state, each page gets the changes, and an invalid order is
+        refused.
         """
         kitchen = example("turbo_kitchen")
         client = MemoryClient(kitchen.app.resource())
@@ -175,8 +176,8 @@ class ReactTests(SynchronousTestCase):
 
     def test_answer(self) -> None:
         """
-        An answer has an end, goes on after the words that a client has, and needs a header and a
-        question; all who follow the news see each question once, and how many they are.
+        An answer has an end, continues after the words that a client has, and needs a header and a
+        question; all followers of the news get each question once, and their own number.
         """
         answers = example("react_answers")
         client = MemoryClient(answers.app.resource())
@@ -211,8 +212,8 @@ class DeviceTests(SynchronousTestCase):
 
     def test_device(self) -> None:
         """
-        A new consumer gets a ping and all states, each then gets what changes, with pings between,
-        and nothing has an ID.
+        A new consumer gets a ping and all states, each consumer then gets the changes, with pings
+        between, and no event has an ID.
         """
         device = example("device_events")
         client = MemoryClient(device.app.resource())

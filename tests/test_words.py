@@ -1,5 +1,5 @@
 """
-Tests for the words of the project: habits that do not return.
+Tests for the words of the project: habits that must not return.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from tests.support import words
 from tests.support.modules import PACKAGE
 from tests.support.requirements import ROOT
 
-#: What is found, a sentence for each habit.
+#: Sentences with a habit, one for each.
 BAD = [
     "The value is no number.",
     "Nobody may publish here.",
@@ -37,7 +37,7 @@ BAD = [
     "It may be given several times.",
 ]
 
-#: What is fine.
+#: Sentences without a habit.
 GOOD = [
     "There is no such topic, and there may be no history.",
     "A stream has no end, and is no longer open.",
@@ -73,7 +73,7 @@ class HabitTests(SynchronousTestCase):
 
     def test_good(self) -> None:
         """
-        What is fine is not found.
+        Sentences without a habit are not reported.
         """
         self.assertEqual(self.find("page.md", "\n".join(GOOD)), [])
 

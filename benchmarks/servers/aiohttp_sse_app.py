@@ -22,7 +22,7 @@ queues: set[asyncio.Queue[str]] = set()
 
 async def stream(request: web.Request) -> EventSourceResponse:
     """
-    Answer with the stream.
+    Respond with the stream.
     """
     async with sse_response(request) as response:
         if mode == "timer":
@@ -41,7 +41,7 @@ async def stream(request: web.Request) -> EventSourceResponse:
 
 async def publish() -> None:
     """
-    Send events to all, when all are there.
+    Send events to all clients, once all are connected.
     """
     while len(queues) < streams:
         await asyncio.sleep(0.1)

@@ -2,7 +2,7 @@
 //
 // usage: node better_sse_app.cjs timer|fanout|idle PORT RATE STREAMS    (see ours.py)
 //
-// CommonJS, since only there NODE_PATH says where better-sse is.
+// CommonJS, since only there does NODE_PATH set where better-sse is found.
 "use strict";
 const http = require("node:http");
 const { createChannel, createSession } = require("better-sse");
@@ -16,7 +16,7 @@ function makeData(moment) {
     return `${moment} ${"0".repeat(64)}`;
 }
 
-// See pace.py: the clock says when an event is due.
+// See pace.py: the clock decides when an event is due.
 function publish() {
     const interval = 1e9 / rate;
     const start = Number(process.hrtime.bigint());

@@ -1,18 +1,19 @@
 """
-What a hub costs, beside a channel with topics.
+The cost of a hub, compared with a channel with topics.
 
 usage: hub.py MODE PORT RATE STREAMS
 
     topics     a channel: each client has chosen topics
     hub        a hub
-    post       a hub publishes what is posted, with a token
-    presence   a hub whose clients reconnect: it prints the ID before an event about each topic, and
-               the path for subscribers of presence
-    absence    the same, without presence
+    post       a hub publishes posted events, with a token
+    presence   a hub whose clients reconnect: it prints the ID after which there is one event about
+               each topic, and the path for clients that follow the subscriptions
+    absence    the same, without presence events
 
-In the first two, when there are STREAMS clients, RATE events a second, about each of a hundred topics in
-turn.  On SIGUSR1 it says how many streams there are, which events are kept, and since it was last asked: for
-how long the reactor was held at most, and for how long garbage was collected at most.
+In the first two modes, when there are STREAMS clients, it sends RATE events a second, about each of a
+hundred topics in turn.  On SIGUSR1 it reports the number of streams, which events are kept, and since
+the last report: the longest time for which the reactor was blocked, and the longest garbage
+collection.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ PATH = "/.well-known/mercure"
 
 TOPICS = [f"https://example.com/rooms/{number}/messages" for number in range(100)]
 
-#: How many events there are for clients that reconnect.
+#: The number of events for reconnecting clients.
 KEPT = 1000
 
 mode, port, rate, streams = sys.argv[1], int(sys.argv[2]), float(sys.argv[3]), int(sys.argv[4])
@@ -58,7 +59,7 @@ def publish(moment: int) -> object:
 
 def kept() -> list[str | None]:
     """
-    @return: the first and the last ID that are kept, and how many there are.
+    @return: the first and the last kept ID, and the number of kept events.
     """
     history = channel.history
     places = history.first, history.end - 1
@@ -67,7 +68,7 @@ def kept() -> list[str | None]:
 
 def report() -> None:
     """
-    Say how we are.
+    Report the state.
     """
     say(streams=len(channel.streams), kept=kept(), held=hold.longest, garbage=hold.garbage)
     hold.longest = hold.garbage = 0.0

@@ -1,22 +1,22 @@
 """
-What is measured: an L{EventStreamResource}, a L{Channel}.
+The measured server: an L{EventStreamResource}, a L{Channel}.
 
 usage: ours.py MODE PORT RATE STREAMS
 
     timer      each connection has a timer that sends RATE events a second
     fanout     when there are STREAMS clients, RATE events a second to all
-    stalled    the same, but the kernel holds little for each client, and the first event is one
-               that a client cannot take that does not read
-    hold       when there are STREAMS clients, an event to all, and again; says how long that
-               held the reactor
-    idle       nothing but heartbeats
-    slim       the same, and what came with the request is dropped
+    stalled    the same, but the kernel buffers little for each client, and the first event fills
+               the buffers of a client that does not read
+    hold       when there are STREAMS clients, an event to all, repeatedly; prints how long that
+               blocked the reactor
+    idle       only heartbeats
+    slim       the same, and the data of the request is dropped
     channel    the same, subscribed to a channel that has a history
-    storm      the same; says the ID that is ten events from the end
-    post       what is posted is published, with a token or without
+    storm      the same; prints the ID that is ten events from the end
+    post       posted events are published, with or without a token
 
-On SIGUSR1 it says how many streams there are, how many of them have not taken what was sent,
-and how many delayed calls there are.
+On SIGUSR1 it reports the number of streams, the number of those with unsent data, and the number of
+delayed calls.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def timer(stream: EventStream) -> None:
 
 def event() -> Event:
     """
-    Make an event: 100 bytes that tell when they were made.
+    Make an event: 100 bytes with the time of their making.
     """
     return Event(makeData(time.monotonic_ns()), event="message", id=1)
 
@@ -66,7 +66,7 @@ def publish(moment: int) -> Event:
 
 def begin() -> None:
     """
-    All clients are there.
+    All clients are connected.
     """
     if mode == "hold":
         measureTurns(lambda: publish(time.monotonic_ns()), lambda longest: say(held=longest))
@@ -78,9 +78,9 @@ def begin() -> None:
 
 def report() -> None:
     """
-    Say how we are.
+    Report the state.
     """
-    # A Site always has a call of its own, for the time of its log.
+    # A Site always has its own delayed call, for the time of its log.
     calls = [call for call in reactor.getDelayedCalls() if call.func != site._updateLogDateTime]
     say(
         streams=len(resource.streams),

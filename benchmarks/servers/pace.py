@@ -1,9 +1,9 @@
 """
 When an event is due, for servers that publish at a fixed rate.
 
-A timer that is late and goes on from there publishes less than it was asked to, and a server
-that is overloaded would look the better for it.  Here the clock decides, and an event carries the
-time at which it was due: a server that is late shows it.
+A timer that is late and continues from there publishes less than it should, which would make an
+overloaded server look better.  Here the clock decides, and an event carries the time at which it
+was due, which reveals a late server.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ __all__ = ["STALLING", "Pace", "makeData"]
 
 ZEROS = "0" * 64
 
-#: The data of an event that does not fit into the buffers of who does not read.
+#: The data of an event that does not fit into the buffers of a client that does not read.
 STALLING = "0" * 2**17
 
 
@@ -46,7 +46,7 @@ class Pace:
 
     def due(self) -> Iterator[int]:
         """
-        The moments that have come since the last call, in nanoseconds.
+        The moments that have passed since the last call, in nanoseconds.
         """
         now = time.monotonic_ns()
         while (moment := self._next()) <= now:
@@ -55,6 +55,6 @@ class Pace:
 
     def wait(self) -> float:
         """
-        How many seconds there are until the next moment.
+        The time until the next moment, in seconds.
         """
         return max(0, self._next() - time.monotonic_ns()) / 1e9

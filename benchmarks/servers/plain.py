@@ -1,10 +1,10 @@
 """
-What most projects have that send events with Twisted: C{request.write} and a LoopingCall.
+The code of most projects that send events with Twisted: C{request.write} and a LoopingCall.
 
 usage: plain.py MODE PORT RATE STREAMS
 
-The modes are those of C{ours.py} but for what only that has.  On SIGUSR1 it says how many streams
-there are, and how many of them have not taken what was sent.
+The modes are those of C{ours.py}, except those that only the package supports.  On SIGUSR1 it
+reports the number of streams, and of those that have unsent data.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ requests: set[Request] = set()
 
 class Events(Resource):
     """
-    Each request is answered with a stream.
+    Each response is a stream.
     """
 
     isLeaf = True
 
     def render_POST(self, request: Request) -> bytes:
         """
-        Read what is posted, and answer as if it had been published.
+        Read a posted event, and respond as if it had been published.
         """
         body = request.content.read()
         request.setHeader(b"content-type", b"application/json")
@@ -41,7 +41,7 @@ class Events(Resource):
 
     def render_GET(self, request: Request) -> int:
         """
-        Answer with the stream.
+        Respond with the stream.
         """
         request.setHeader(b"content-type", b"text/event-stream")
         request.write(b":\n\n")
@@ -73,7 +73,7 @@ def publish(data: str) -> None:
 
 def begin() -> None:
     """
-    All clients are there.
+    All clients are connected.
     """
     if mode == "hold":
         measureTurns(
@@ -87,7 +87,7 @@ def begin() -> None:
 
 def report() -> None:
     """
-    Say how we are.
+    Report the state.
     """
     say(streams=len(requests), waiting=sum(map(isFull, requests)))
 

@@ -1,5 +1,6 @@
 """
-For a hub that has no events of its own: when all clients are there, POST one after another to it.
+For a server without its own events: once all clients are connected, POST events to it, one after
+another.
 
 usage: publish.py PORT PATH RATE STREAMS [TOPICS]
 
@@ -23,7 +24,7 @@ connection = HTTPConnection("127.0.0.1", port)
 
 def count(path: str) -> int:
     """
-    Ask how many clients there are: so nchan tells.
+    Request the number of clients, as nchan reports it.
     """
     connection.request("GET", path, headers={"Accept": "text/json"})
     response = connection.getresponse()

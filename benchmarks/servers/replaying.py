@@ -1,5 +1,5 @@
 """
-What is measured: a L{Channel} whose clients reconnect, with a history in memory or a store.
+The measured server: a L{Channel} whose clients reconnect, with a history in memory or a store.
 
 usage: replaying.py MODE PORT RATE STREAMS
 
@@ -7,8 +7,8 @@ usage: replaying.py MODE PORT RATE STREAMS
     sqlite     nearly everything is in an SQLite file
     redis      nearly everything is in the Redis server that REDIS_URL in the environment names
 
-It says the IDs of the first half of its events.  On SIGUSR1 it says for how long the reactor was
-held at most.
+It prints the IDs of the first half of its events.  On SIGUSR1 it reports the longest time for which
+the reactor was blocked.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from twisted.web.server import Site
 from twisted_sse import Channel, Event, EventStreamResource, History
 from twisted_sse.store import RedisStore, SQLiteStore
 
-#: How many events are kept, and how many of them in front of the store.
+#: The number of kept events, and of those in memory, besides the store.
 KEPT = 2000
 WINDOW = 100
 
@@ -38,7 +38,7 @@ mode, port = sys.argv[1], int(sys.argv[2])
 
 async def fill() -> None:
     """
-    Publish, and say the IDs.
+    Publish, and print the IDs.
     """
     await channel.whenReady()
     ids = []

@@ -1,5 +1,5 @@
 """
-What the servers on Twisted share: they listen, publish at a rate, and say how they are.
+The shared parts of the servers on Twisted: they listen, publish at a rate, and report their state.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ __all__ = ["isFull", "publishing", "say", "serve", "whenThere"]
 
 def say(**values: object) -> None:
     """
-    Tell who started us, in one line.
+    Report to the parent process, in one line.
     """
     print(json.dumps(values), flush=True)
 
 
 def whenThere(count: Callable[[], int], wanted: int, then: Callable[[], object]) -> None:
     """
-    Do something when all clients are there.
+    Do something once all clients are connected.
 
-    @param count: says how many there are.
-    @param wanted: how many there are to be.
+    @param count: returns the number of clients.
+    @param wanted: the wanted number of clients.
     """
 
     def look() -> None:
@@ -60,7 +60,7 @@ def publishing(rate: float, publish: Callable[[int], object]) -> None:
 
 def isFull(request: Request) -> bool:
     """
-    Whether the client of a request has not taken what was written to it.
+    Whether a request has unsent data for its client.
     """
     transport = request.transport
     return bool(transport.dataBuffer or transport._tempDataBuffer)
@@ -68,11 +68,11 @@ def isFull(request: Request) -> bool:
 
 def serve(site: Site, port: int, report: Callable[[], None], sendBuffer: int | None = None) -> None:
     """
-    Serve until we are killed.
+    Serve until the process is killed.
 
     @param report: called on SIGUSR1.
-    @param sendBuffer: how much the kernel shall hold for each client, in bytes, instead of
-        what it finds good.
+    @param sendBuffer: the size of the kernel's buffer for each client, in bytes, in place of its
+        default.
     """
     signal.signal(signal.SIGUSR1, lambda *_: reactor.callFromThread(report))
     listening = reactor.listenTCP(port, site, backlog=4096, interface="127.0.0.1")

@@ -1,14 +1,14 @@
 """
-What is measured: a L{Channel} on a L{RedisStore}, which several processes share.
+The measured server: a L{Channel} on a L{RedisStore}, which several processes share.
 
 usage: sharing.py MODE PORT RATE STREAMS URL
 
     serve      every client gets the stream, and posted events are published
     publish    RATE events a second are published
     plenty     publish as many events as possible: STREAMS of them in each turn of the reactor
-    wait       the same, with STREAMS always on their way, and waited for
+    wait       the same, with STREAMS of them always in flight and awaited
 
-The last two say, on SIGUSR1, how many events were published, and how much CPU time that took.
+On SIGUSR1, the last two report the number of published events, and the CPU time for them.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from twisted_sse.guard import LimitedRequest
 from twisted_sse.hub import PublishResource
 from twisted_sse.store import RedisStore
 
-#: How many events the server keeps: more than are ever on their way.
+#: The number of events that the server keeps: more than are ever in flight.
 KEPT = 1_000_000
 
 mode, port, rate, streams = sys.argv[1], int(sys.argv[2]), float(sys.argv[3]), int(sys.argv[4])
@@ -35,7 +35,7 @@ mode, port, rate, streams = sys.argv[1], int(sys.argv[2]), float(sys.argv[3]), i
 
 def event(moment: int) -> Event:
     """
-    Make an event: 100 bytes that tell when it was due.
+    Make an event: 100 bytes with the time at which it was due.
     """
     return Event(makeData(moment), event="message")
 
@@ -44,7 +44,7 @@ class Publisher:
     """
     Publishes.
 
-    @ivar published: how many events were published that were waited for.
+    @ivar published: the number of published events whose storing was awaited.
     """
 
     def __init__(self) -> None:
@@ -81,7 +81,7 @@ class Publisher:
 
     def stored(self, _: Event) -> None:
         """
-        An event is stored.
+        An event has been stored.
         """
         self.published += 1
         self.publishNext()

@@ -50,14 +50,14 @@ async def events() -> AsyncIterator[ServerSentEvent]:
 
 async def stream(request: Request) -> EventSourceResponse:
     """
-    Answer with the stream.
+    Respond with the stream.
     """
     return EventSourceResponse(events())
 
 
 async def publish() -> None:
     """
-    Send events to all, when all are there.
+    Send events to all clients, once all are connected.
     """
     while len(queues) < streams:
         await asyncio.sleep(0.1)
@@ -73,7 +73,7 @@ async def publish() -> None:
 @asynccontextmanager
 async def lifespan(app: Starlette) -> AsyncIterator[None]:
     """
-    Publish as long as the server runs.
+    Publish while the server runs.
     """
     app.state.publisher = asyncio.create_task(publish()) if mode == "fanout" else None
     yield

@@ -1,5 +1,5 @@
 """
-How long the reactor is held.
+How long the reactor is blocked.
 """
 
 from __future__ import annotations
@@ -13,19 +13,19 @@ from twisted.internet.task import LoopingCall
 
 __all__ = ["Hold", "measureTurns"]
 
-#: How long a turn takes when there is nothing to do, in seconds; so exact is the result.
+#: The duration of a turn without work, in seconds, which is the accuracy of the result.
 PAUSE = 0.001
 
-#: How often something is published.
+#: The number of published events.
 TIMES = 5
 
 
 class Hold:
     """
-    How late a timer is at most, and for how long garbage is collected.
+    The greatest delay of a timer, and the longest garbage collection.
 
-    @ivar longest: how late, in seconds.
-    @ivar garbage: how long the longest collection took.
+    @ivar longest: the greatest delay, in seconds.
+    @ivar garbage: the duration of the longest collection.
     """
 
     def __init__(self) -> None:
@@ -33,7 +33,7 @@ class Hold:
 
     def begin(self) -> None:
         """
-        Look from now on.
+        Start measuring.
         """
         self.longest = self.garbage = 0.0
         self._last = time.perf_counter()
@@ -42,7 +42,7 @@ class Hold:
 
     def look(self) -> None:
         """
-        Look now, and again.
+        Measure now, and repeatedly.
         """
         now = time.perf_counter()
         self.longest = max(self.longest, now - self._last - PAUSE)
@@ -62,10 +62,10 @@ class Hold:
 
 def measureTurns(publish: Callable[[], object], done: Callable[[float], object]) -> None:
     """
-    Publish some times, a second apart, and find the longest time between two turns of the
+    Publish several times, a second apart, and find the longest time between two turns of the
     reactor.
 
-    @param publish: what is measured.
+    @param publish: the function to measure.
     @param done: called with the longest time, in seconds.
     """
     longest = 0.0

@@ -3,8 +3,8 @@ Another program that adds events to a stream in Redis.
 
 usage: writing.py RATE EVENTS KEY URL
 
-RATE events a second, together what is due together; or, if it is 0, as many as possible.  It ends
-after EVENTS events, or never if that is 0.
+RATE events a second, where events due at the same time are added together; or, if it is 0, as many
+as possible.  It ends after EVENTS events, or never if that is 0.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from urllib.parse import urlsplit
 from hiredis import Reader, pack_command
 from pace import Pace, makeData
 
-#: How many commands are sent together at most.
+#: The largest number of commands sent together.
 TOGETHER = 1000
 
-#: About how many events the server keeps.
+#: The approximate number of events that the server keeps.
 KEPT = 1_000_000
 
 rate, events, key, url = float(sys.argv[1]), int(sys.argv[2]), sys.argv[3], urlsplit(sys.argv[4])
@@ -31,7 +31,7 @@ reader = Reader()
 
 def write(moments: list[int]) -> None:
     """
-    Add events, and wait until all are there.
+    Add events, and wait until all are stored.
     """
     fields = ("event", "message", "data")
     connection.sendall(

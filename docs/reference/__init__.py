@@ -1,14 +1,14 @@
 """
 The pages of the API: Sphinx's autodoc, for docstrings in epytext.
 
-autodoc finds what there is and writes the signatures.  pydoctor's parser reads the docstrings;
-what it makes of them is a tree of docutils, from which Sphinx makes all pages.  So these pages look
-like the others, are searched with them and linked to them.
+autodoc finds the names and writes the signatures.  pydoctor's parser reads the docstrings; its
+result is a docutils tree, from which Sphinx makes all pages.  So these pages look like the others,
+and share their search and links.
 
     .. api:: twisted_sse.client
 
-describes what is in C{__all__} of a module.  What several modules have in it is described at the
-first of them in C{api_modules}; the others link to that.
+describes the names in C{__all__} of a module.  A name in several modules is described at the first
+of them in C{api_modules}; the others link to that.
 """
 
 from __future__ import annotations
@@ -34,20 +34,20 @@ from zope.interface.interface import InterfaceClass
 from .docstrings import VARIABLES, Docstring, Public, reference
 from .names import OURS, address, find, isOurs, made, moduleOf
 
-#: What has a docstring of its own.
+#: Objects that have their own docstring.
 DESCRIBED = (type, FunctionType, property, classmethod, staticmethod)
 
 
 class EpytextDirective(SphinxDirective):
     """
-    Where a docstring was, in what autodoc has made.
+    The place of a docstring in the output of autodoc.
     """
 
     required_arguments = 1
 
     def run(self) -> list[nodes.Node]:
         """
-        Put it there; the attributes of a class are described as autodoc describes members.
+        Insert the docstring; the attributes of a class are described as autodoc describes members.
         """
         name, thing, text = self.env.temp_data["epytext"][int(self.arguments[0])]
         module = sys.modules[self.env.ref_context["py:module"]]
@@ -77,7 +77,7 @@ class APIDirective(SphinxDirective):
 
     def run(self) -> list[nodes.Node]:
         """
-        Link to what is described elsewhere, and have autodoc describe the rest.
+        Link to names that are described elsewhere, and have autodoc describe the rest.
         """
         [module] = self.arguments
         public = Public(self.config.api_modules)
@@ -119,7 +119,7 @@ def processDocstring(
     app: Sphinx, what: str, name: str, thing: Any, options: object, lines: list[str]
 ) -> None:
     """
-    Put a directive in the place of a docstring.
+    Replace a docstring by a directive.
     """
     kept = app.env.temp_data.setdefault("epytext", [])
     kept.append((name, thing, "\n".join(lines)))
@@ -140,7 +140,7 @@ def skipMember(
     app: Sphinx, what: str, name: str, thing: Any, skip: bool, options: object
 ) -> bool | None:
     """
-    Leave out what is inherited from others, and fields: the class has said what they are.
+    Leave out members inherited from other packages, and fields: the class describes them.
     """
     isField = inspect.isdatadescriptor(thing) and not isinstance(thing, property)
     isMade = inspect.isroutine(thing) or isinstance(thing, property)
@@ -150,8 +150,8 @@ def skipMember(
 
 def qualify(app: Sphinx, doctree: nodes.document) -> None:
     """
-    Write out the names in signatures, else Sphinx takes the nearest thing of the same name: for
-    C{bytes} it has C{History.bytes}.
+    Write out the names in signatures; otherwise Sphinx links to the nearest object of the same
+    name: C{History.bytes} for C{bytes}.
     """
     public = Public(app.config.api_modules)
     for node in doctree.findall(pending_xref):
@@ -166,7 +166,7 @@ def resolve(
     app: Sphinx, env: BuildEnvironment, node: pending_xref, content: nodes.Node
 ) -> nodes.Node | None:
     """
-    Find what is foreign, and what is described under another name.
+    Find foreign names, and those that are described under another name.
     """
     if node.get("refdomain") != "py":
         return None
@@ -184,13 +184,13 @@ def resolve(
             return resolved
         # A constant without a docstring is described by its class.
         described = described.rpartition(".")[0]
-    # A signature may name what is not public.
+    # A signature may contain private names.
     return content if found and inReference else None
 
 
 def check(app: Sphinx) -> None:
     """
-    Read all docstrings, also those that are not shown.
+    Read all docstrings, including those that are not shown.
     """
     public = Public(app.config.api_modules)
 
@@ -210,7 +210,7 @@ def check(app: Sphinx) -> None:
 
 def importForTyping(app: Sphinx) -> None:
     """
-    Do the imports that are only done for type checkers: annotations and docstrings need them.
+    Make the imports that exist only for type checkers: annotations and docstrings need them.
     """
     package = import_module(OURS)
     for each in walk_packages(package.__path__, f"{OURS}."):
@@ -222,7 +222,7 @@ def importForTyping(app: Sphinx) -> None:
                 code = ast.Module(node.body, [])
                 exec(compile(code, module.__name__, "exec"), vars(module))
         for name, thing in list(vars(module).items()):
-            # Sphinx writes down the name of a type, if it looks like one.
+            # Sphinx writes the name of a type, if it looks like one.
             if isinstance(thing, InterfaceClass):
                 thing.__qualname__ = thing.__name__
             # A union has no name.
@@ -234,7 +234,7 @@ def importForTyping(app: Sphinx) -> None:
 
 def setup(app: Sphinx) -> dict[str, bool]:
     """
-    Called by Sphinx.
+    The extension's entry point, called by Sphinx.
     """
     app.setup_extension("sphinx.ext.autodoc")
     app.add_config_value("api_modules", [], "env")

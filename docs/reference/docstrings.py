@@ -1,5 +1,5 @@
 """
-Docstrings in epytext, as docutils has them.
+Docstrings in epytext, as docutils trees.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from sphinx.util import logging
 
 from .names import address, find, isOurs, made, moduleOf
 
-#: Epytext's fields, as Sphinx calls them.
+#: Epytext's fields, with their names in Sphinx.
 FIELDS = {"return": "returns", "raise": "raises"}
 VARIABLES = {"ivar", "cvar"}
 
@@ -27,10 +27,10 @@ logger = logging.getLogger(__name__)
 
 class Public:
     """
-    What is public.
+    The public names.
 
-    @ivar names: for each thing that is described, by its name where it was made, the module and
-        the name there.
+    @ivar names: for each described object, by its name where it is defined, the module and the name
+        under which it is described.
     """
 
     def __init__(self, modules: list[str]) -> None:
@@ -45,7 +45,7 @@ class Public:
         """
         Find a name that a docstring uses and its module does not import.
 
-        @return: L{None} also if there are several.
+        @return: L{None} if there is none, or several.
         """
         first, *rest = name.split(".")
         made = [full for full, (_, public) in self.names.items() if public == first]
@@ -53,9 +53,9 @@ class Public:
 
     def described(self, name: str) -> str | None:
         """
-        Under which name something is described; L{None} if it is not public.
+        The name under which an object is described; L{None} if it is not public.
 
-        @param name: as L{find} gives it.
+        @param name: a name as returned by L{find}.
         """
         outer, inner = name, ""
         while outer not in self.names:
@@ -63,7 +63,7 @@ class Public:
             if not dot:
                 return None
             inner = f".{last}{inner}"
-        # Another name of a module that is public is not public for that.
+        # Another name of a public module is not public itself.
         if inner and outer in sys.modules:
             return None
         return ".".join(filter(None, self.names[outer])) + inner
@@ -73,15 +73,15 @@ class Docstring:
     """
     A docstring, as nodes.
 
-    @ivar module: where its names are looked up.
-    @ivar owner: the class where they are looked up first, if any.
+    @ivar module: the module in which its names are looked up.
+    @ivar owner: the class in which they are looked up first, if any.
     """
 
     def __init__(
         self, public: Public, name: str, thing: Any, text: str, module: Any, owner: Any = None
     ) -> None:
         self.public, self.name, self.owner = public, name, owner
-        # It may be inherited from a class that is elsewhere.
+        # It may be inherited from a class in another module.
         near = module.__name__ if owner is None else owner.__module__
         self.module = sys.modules[moduleOf(thing) if isOurs(moduleOf(thing)) else near]
         self.parts = [self._parse(text)]
@@ -102,7 +102,7 @@ class Docstring:
 
     def content(self) -> list[nodes.Node]:
         """
-        All but the attributes.
+        Everything except the attributes.
         """
         content = [node for part in self.parts for node in self.body(part)]
         fields = [self._field(field) for field in self.fields if field.tag() not in VARIABLES]
@@ -147,7 +147,7 @@ class Docstring:
 
 def reference(name: str, *content: nodes.Node) -> pending_xref:
     """
-    Make a link to something that is described.
+    Make a link to a described object.
     """
     kind = "mod" if name in sys.modules else "obj"
     return pending_xref("", *content, refdomain="py", reftype=kind, reftarget=name, refwarn=True)

@@ -1,9 +1,9 @@
 """
-What the names in docstrings and annotations mean, found out without the network.
+The meaning of the names in docstrings and annotations, found without the network.
 
-The lists of names that foreign documentations have would have to be fetched.  Here a name is
-looked up in what is installed, and its address follows from its name.  So the build needs no
-network, and a reference to something that does not exist is an error all the same.
+The inventories of foreign documentation would have to be fetched.  Here a name is looked up in the
+installed packages, and its address follows from its name.  So the build needs no network, and a
+reference to a missing name is still an error.
 """
 
 from __future__ import annotations
@@ -26,19 +26,19 @@ TYPES = {"str", "bytes", "bytearray", "memoryview", "list", "tuple", "dict", "se
 
 def isOurs(name: str) -> bool:
     """
-    Whether a full name is of our package.
+    Whether a full name belongs to our package.
     """
     return name.partition(".")[0] == OURS
 
 
 def find(name: str, module: Any = None, owner: Any = None) -> str | None:
     """
-    Find what is meant by a name.
+    Find the meaning of a name.
 
     @param name: such as C{Deferred}, C{json.dumps} or C{twisted_sse.Event.json}.
-    @param module: where it is used.
-    @param owner: the class where it is used.
-    @return: the name where it was made, such as C{twisted.internet.defer.Deferred} or
+    @param module: the module in which it is used.
+    @param owner: the class in which it is used.
+    @return: the full name of its definition, such as C{twisted.internet.defer.Deferred} or
         C{str.join}; L{None} if nothing has that name.
     """
     path = name.split(".")
@@ -53,9 +53,9 @@ def find(name: str, module: Any = None, owner: Any = None) -> str | None:
 
 def moduleOf(thing: object) -> str:
     """
-    Name the module where a class, a function, a method or a property was made.
+    Name the module that defines a class, a function, a method or a property.
 
-    @return: the empty string for what does not know.
+    @return: the empty string for objects that do not know.
     """
     function = getattr(thing, "fget", None) or getattr(thing, "__func__", None) or thing
     module = getattr(unwrap(function), "__module__", None)
@@ -64,9 +64,9 @@ def moduleOf(thing: object) -> str:
 
 def made(thing: object, otherwise: str) -> str:
     """
-    Name a thing where it was made.
+    Name an object by its definition.
 
-    @param otherwise: for what does not know, such as a number.
+    @param otherwise: the name of objects that do not know, such as a number.
     """
     module = getattr(thing, "__module__", None)
     name = getattr(thing, "__qualname__", None) or getattr(thing, "__name__", None)
@@ -88,7 +88,7 @@ def _made(scope: Any, path: list[str]) -> str | None:
 
 def _exists(scope: object, path: list[str]) -> bool:
     """
-    Whether there is such a thing, or a class says that its instances have it.
+    Whether the name exists, or a class declares that its instances have it.
     """
     if _follow(scope, path):
         return True
@@ -99,9 +99,9 @@ def _exists(scope: object, path: list[str]) -> bool:
 
 def address(name: str) -> str | None:
     """
-    Find the page of something foreign.
+    Find the page of a foreign object.
 
-    @param name: its full name, as L{find} gives it.
+    @param name: its full name, as returned by L{find}.
     @return: its address; L{None} if there is no page for it.
     """
     root = name.partition(".")[0]
@@ -140,7 +140,7 @@ def _module(name: str) -> tuple[Any, list[str]]:
     """
     Import the module that a name begins with.
 
-    @return: the module, or L{None}; and the names inside of it.
+    @return: the module, or L{None}; and the names inside it.
     """
     parts = name.split(".")
     for end in range(len(parts), 0, -1):
@@ -153,9 +153,9 @@ def _module(name: str) -> tuple[Any, list[str]]:
 
 def _follow(start: object, names: list[str]) -> list[object] | None:
     """
-    Follow names from one thing to the next.
+    Follow names from one object to the next.
 
-    @return: all that was met, or L{None} if something is not there.
+    @return: all objects on the way, or L{None} if one is missing.
     """
     found = [start]
     for name in names:

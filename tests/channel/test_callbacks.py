@@ -38,7 +38,7 @@ class CallbackTests(ChannelTestCase):
 
     def test_whereInReplay(self) -> None:
         """
-        Events that C{where} publishes during a replay come after the replayed ones.
+        Events that C{where} publishes during a replay follow the replayed ones.
         """
         channel = self.serve()
         first = channel.publish("0")
@@ -58,8 +58,8 @@ class CallbackTests(ChannelTestCase):
 
     def test_whereTrims(self) -> None:
         """
-        When C{where} publishes so much that its place is dropped, the client gets what was read
-        already, a C{stream-reset}, and what is kept.
+        When C{where} publishes enough for its stream's position to be dropped, the client gets the
+        events read already, a C{stream-reset}, and the kept events.
         """
         channel = self.serve(Channel(History(maxEvents=10)))
         first = channel.publish("0")
@@ -81,7 +81,7 @@ class CallbackTests(ChannelTestCase):
     def test_whereEnds(self) -> None:
         """
         A C{where} that ends or unsubscribes streams, its own or another, live or in a replay, does
-        not disturb the rest.
+        not affect the rest.
         """
         acts: list[Callable[[EventStream], object]] = [
             EventStream.end,
@@ -160,8 +160,8 @@ class CallbackTests(ChannelTestCase):
 
     def test_observerEnds(self) -> None:
         """
-        An observer that ends or unsubscribes every stream it is notified about leaves no
-        subscription and no delayed call.
+        An observer that ends or unsubscribes every stream reported to it leaves no subscription or
+        delayed call.
         """
         acts: list[Callable[[EventStream], object]] = [
             EventStream.end,
@@ -198,7 +198,7 @@ class CallbackTests(ChannelTestCase):
     def test_observerEndsTheOthers(self) -> None:
         """
         When an observer reacts to the first write by publishing once more and ending all streams,
-        each gets both events; streams it unsubscribes instead get nothing more.
+        each gets both events; streams that it unsubscribes instead get nothing more.
         """
         for fast in (False, True):
             if fast:
@@ -311,7 +311,7 @@ class CallbackTests(ChannelTestCase):
 
     def test_observerRaises(self) -> None:
         """
-        An exception in an observer is logged and does no other harm.
+        An exception in an observer is logged and has no other effect.
         """
         channel = self.serve()
         first = channel.publish("0")
@@ -330,7 +330,7 @@ class CallbackTests(ChannelTestCase):
 
     def test_whenClosed(self) -> None:
         """
-        An event published from C{whenClosed} goes to the remaining subscribers.
+        An event published from C{whenClosed} reaches the remaining subscribers.
         """
         channel = self.serve()
         browsers = [self.connect() for _ in range(4)]
@@ -346,7 +346,8 @@ class CallbackTests(ChannelTestCase):
 
     def test_connected(self) -> None:
         """
-        A new client gets what C{connected} publishes after it subscribes, and nothing from before.
+        A new client gets the events that C{connected} publishes after subscribing, and none from
+        before.
         """
         for history in (None, History()):
             channel = self.serve(Channel(history))
@@ -417,7 +418,7 @@ class CallbackTests(ChannelTestCase):
 
 class ReplayTests(ChannelTestCase):
     """
-    Tests for code that acts on a stream while it is sent what it has missed.
+    Tests for code that acts on a stream while it receives its missed events.
     """
 
     def missed(self, count: int = 10) -> str:
@@ -491,7 +492,7 @@ class ReplayTests(ChannelTestCase):
 
     def test_observerEndsAResetWithoutHistory(self) -> None:
         """
-        Without a history as well, and nothing of the stream is left.
+        The same holds without a history, and the stream leaves nothing behind.
         """
         told = []
 

@@ -1,5 +1,5 @@
 """
-Tests for L{twisted_sse.channel.channel}: its arguments, and what it tells observers and the log.
+Tests for L{twisted_sse.channel.channel}: its arguments, and its reports to observers and the log.
 
 L{tests.channel.test_subscription} tests clients that reconnect; L{tests.channel.test_model} does
 everything in random order.
@@ -198,12 +198,12 @@ class ArgumentTests(ChannelTestCase):
 
 class ObserverTests(ChannelTestCase):
     """
-    Tests for what observers receive.
+    Tests for the reports to observers.
     """
 
     def test_published(self) -> None:
         """
-        Observers receive each published event and its size, with the ID assigned to it.
+        Observers receive each published event with its size and its assigned ID.
         """
         channel = self.serve()
         events = [channel.publish("1"), channel.publish("2", topics=["t"])]
@@ -214,8 +214,8 @@ class ObserverTests(ChannelTestCase):
 
     def test_delivered(self) -> None:
         """
-        Observers receive each round once: its events, the streams that got any, and its
-        duration.
+        Observers receive each round once, with its events, the number of streams that got any, and
+        its duration.
         """
         channel = self.serve()
         for options in ({}, {}, {"topics": ["t"]}, {"topics": ["u"]}):
@@ -275,7 +275,7 @@ class ObserverTests(ChannelTestCase):
 
     def test_reset(self) -> None:
         """
-        A reset is reported once, even when the client is not told.
+        A reset is reported once, even when the client is not notified.
         """
         for options in ({}, {"resetEvent": None}, {"history": None}):
             self.serve(Channel(**options))

@@ -95,7 +95,7 @@ class ChoiceTests(ChannelTestCase):
 
     def test_replayIsAlike(self) -> None:
         """
-        A replay has the same events that the subscriber would have got live.
+        A replay has the same events that the subscriber would have received live.
         """
         channel = self.serve()
         first = channel.publish("first")
@@ -250,7 +250,7 @@ class ChoiceTests(ChannelTestCase):
 
     def test_unhashableTruth(self) -> None:
         """
-        When C{bool} of what C{where} returns raises, the stream ends with that error.
+        When C{bool} of the result of C{where} raises, the stream ends with that error.
         """
 
         class Neither:
@@ -387,7 +387,7 @@ class ChangeTests(ChannelTestCase):
         numbers = [int(each.split()[0]) for each in data(stalled[0])]
         changed = next(index for index, number in enumerate(numbers) if number % 2)
         self.assertTrue(all(number % 2 == 0 for number in numbers[:changed]))
-        # Then come all the odd numbers after the last even one.
+        # All odd numbers follow after the last even one.
         self.assertEqual(numbers[changed:], list(range(numbers[changed - 1] + 1, 100, 2)))
 
     def test_behindAndPublished(self) -> None:
@@ -456,7 +456,7 @@ class ChangeTests(ChannelTestCase):
 
     def test_unsubscribe(self) -> None:
         """
-        C{unsubscribe} leaves the stream open and nothing of it in the channel, and may be called
+        C{unsubscribe} leaves the stream open and no trace of it in the channel, and may be called
         twice.
         """
         channel = self.serve()
@@ -502,7 +502,7 @@ class ChangeTests(ChannelTestCase):
 
     def test_unsubscribeInTheSameTurn(self) -> None:
         """
-        A stream unsubscribed in the turn of a C{publish} is not sent that event.
+        A stream unsubscribed in the turn of a C{publish} does not receive that event.
         """
         channel = self.serve()
         browsers = [self.connect(), self.connect()]
@@ -512,7 +512,7 @@ class ChangeTests(ChannelTestCase):
 
     def test_unsubscribeInARound(self) -> None:
         """
-        A stream unsubscribed while others are being served is sent nothing more.
+        A stream unsubscribed while others are being served receives nothing more.
         """
         channel = self.serve()
         first: list[EventStream] = []
@@ -595,7 +595,7 @@ class ChangeTests(ChannelTestCase):
 
     def test_subscribeAfterUnsubscribe(self) -> None:
         """
-        A stream that subscribes again after C{unsubscribe} continues where it was.
+        A stream that subscribes again after C{unsubscribe} continues where it stopped.
         """
         for resumes in (True, False):
             channel = self.serve()

@@ -21,7 +21,7 @@ class CloseTests(ChannelTestCase):
 
     def test_close(self) -> None:
         """
-        Published events go out first, then every stream ends cleanly.
+        Published events are sent first, then every stream ends cleanly.
         """
         channel = self.serve()
         browsers = [
@@ -41,7 +41,7 @@ class CloseTests(ChannelTestCase):
 
     def test_nothingPublished(self) -> None:
         """
-        With nothing queued, the streams end at once.
+        With nothing queued, the streams end immediately.
         """
         channel = self.serve()
         browser = self.connect()
@@ -135,7 +135,7 @@ class CloseTests(ChannelTestCase):
 
     def test_subscribeWhileClosing(self) -> None:
         """
-        A stream that subscribes while a closing channel sends its last events ends too.
+        A stream that subscribes while a closing channel sends its last events ends, too.
         """
         channel = self.serve()
         browser = self.connect()
@@ -203,8 +203,8 @@ class CloseTests(ChannelTestCase):
 
     def test_fromCallbacks(self) -> None:
         """
-        When a callback closes the channel in the middle of a round, every subscriber still gets
-        what was published.
+        When a callback closes the channel in the middle of a round, every subscriber still gets the
+        published events.
         """
 
         def whereCloses(event: Event) -> bool:

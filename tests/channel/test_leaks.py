@@ -92,7 +92,7 @@ class LeakTests(ChannelTestCase):
 
     def test_stalled(self) -> None:
         """
-        A stalled stream is freed too, live or behind.
+        A stalled stream is freed, too, live or behind.
         """
         acts: list[Callable[[MemoryStream, EventStream], object]] = [
             lambda browser, stream: browser.disconnect(),
@@ -132,8 +132,8 @@ class LeakTests(ChannelTestCase):
 
     def test_joining(self) -> None:
         """
-        A stream that subscribes after a C{publish} and leaves in the same turn is released by the
-        channel.
+        A stream that subscribes after a C{publish} and disconnects in the same turn is released by
+        the channel.
         """
         acts: list[Callable[[EventStream], object]] = [
             EventStream.abort,

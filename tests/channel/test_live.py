@@ -1,5 +1,5 @@
 """
-Tests for the comment of L{twisted_sse.Channel} that tells a client where what is new begins.
+Tests for the comment of L{twisted_sse.Channel} that marks for a client where new events begin.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ class LiveTests(ChannelTestCase):
 
     def test_nothingReplayed(self) -> None:
         """
-        A new client is sent the comment at once, after its position and without a blank line of its
-        own, and what is published then comes after it.
+        A new client receives the comment immediately, after its position and without an extra blank
+        line, and events published later follow it.
         """
         channel = self.marked()
         browser = self.connect()
@@ -52,7 +52,7 @@ class LiveTests(ChannelTestCase):
 
     def test_nothingMissed(self) -> None:
         """
-        A client that has missed nothing is sent the comment, too.
+        A client that has missed nothing receives the comment, too.
         """
         channel = self.marked()
         seen = channel.publish("seen").id or ""
@@ -70,8 +70,8 @@ class LiveTests(ChannelTestCase):
 
     def test_replayed(self) -> None:
         """
-        The comment comes after what was replayed, whatever the client came with, and in the same
-        write.
+        The comment follows the replayed events in the same write, whichever ID the client connected
+        with.
         """
         for identifier, last, before in (
             (self.filled(), 0, ["1", "2", "3", "4"]),
@@ -88,8 +88,8 @@ class LiveTests(ChannelTestCase):
 
     def test_pieces(self) -> None:
         """
-        After a replay of several pieces it is sent once, at the end, and what was published
-        meanwhile is no longer new.
+        After a replay of several pieces it is sent once, at the end, and events published meanwhile
+        no longer count as new.
         """
         self.marked()
         channel = self.channel
@@ -111,7 +111,8 @@ class LiveTests(ChannelTestCase):
 
     def test_again(self) -> None:
         """
-        A stream that is subscribed again is not sent it again, but gets what it has missed.
+        A stream that subscribes again does not receive the comment again, but does get its missed
+        events.
         """
         channel = self.marked()
         browser = self.connect()
@@ -124,7 +125,7 @@ class LiveTests(ChannelTestCase):
 
     def test_notAsked(self) -> None:
         """
-        A channel sends no such comment unless it is asked to, and cannot without a history.
+        A channel sends the comment only if the option is set, which needs a history.
         """
         self.serve()
         self.assertNotIn("live", self.connect().text)
@@ -139,8 +140,8 @@ class StoredLiveTests(StoreTestCase):
 
     def test_older(self) -> None:
         """
-        The comment comes after what only the store had, and before what is published when the
-        client has caught up.
+        The comment follows the events that only the store had, and precedes those published after
+        the client has caught up.
         """
         self.start(window=3, liveComment="live")
         (first, *_) = self.publish(*range(20))
@@ -154,7 +155,8 @@ class StoredLiveTests(StoreTestCase):
 
     def test_parked(self) -> None:
         """
-        A client that was there before the store was open is sent it when that is open.
+        A client that connected before the store was open receives the comment once the store is
+        open.
         """
         self.start(liveComment="live")
         self.publish(1)

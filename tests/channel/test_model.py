@@ -1,6 +1,6 @@
 """
 A model of L{twisted_sse.channel.channel}: in any sequence of operations, a client gets each event
-that it chose once and in order, or is first told that it has missed some.
+that it chose once and in order, unless it is first notified that it has missed some.
 
 The model has a plain list of all events, how long they are kept, and each client's position.  It
 does not know how the channel works.
@@ -34,10 +34,10 @@ from twisted_sse import Channel, Event, EventStream, EventStreamResource, Histor
 from twisted_sse.observe import Observer
 from twisted_sse.testing import MemoryClient, MemoryClock, MemoryStream
 
-#: How many clients there are.
+#: The number of clients.
 CLIENTS = 4
 
-#: How long a write takes while the machine is busy, in seconds: two of them fill a slice, and the
+#: The duration of a write while the machine is busy, in seconds: two of them fill a slice, and the
 #: value has no rounding error.
 COST = 1 / 64
 
@@ -75,7 +75,7 @@ class Published:
 @dataclass(frozen=True)
 class Choice:
     """
-    What a client chose.
+    A client's choice.
     """
 
     topics: frozenset[str] | None = None
@@ -145,12 +145,12 @@ class Client:
 
     @ivar lastEventID: the last ID that its parser had when it was disconnected.
     @ivar due: the number of the first event that it has neither received nor passed.
-    @ivar choices: those that may apply to what it has not received yet.
-    @ivar mustReset: whether the next event must tell it that it has missed some.
-    @ivar lostBelow: it received a reset for the events before this number.
-    @ivar gap: how many events were reported as dropped to it that are not accounted for yet.
+    @ivar choices: the choices that may apply to the events not received yet.
+    @ivar mustReset: whether the next event must report missed events.
+    @ivar lostBelow: it was notified that it may have missed events before this number.
+    @ivar gap: the number of events reported as dropped that are not accounted for yet.
     @ivar exact: whether its choice has never changed.
-    @ivar end: it must get nothing from this number on; L{None} if it must get everything.
+    @ivar end: the number from which it must receive no events; L{None} if it must receive all.
     @ivar ending: whether its stream was ended.
     """
 
@@ -171,7 +171,7 @@ class Client:
 
 class ChannelMachine(RuleBasedStateMachine):
     """
-    A channel and its clients, to which the rules happen.
+    A channel and its clients, on which the rules act.
     """
 
     def __init__(self) -> None:
@@ -235,7 +235,7 @@ class ChannelMachine(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         """
-        Close the channel: every client gets the rest, and nothing is left.
+        Close the channel: every client gets the rest, and nothing remains.
         """
         try:
             if hasattr(self, "channel"):
@@ -337,7 +337,7 @@ class ChannelMachine(RuleBasedStateMachine):
     )
     def reconnect(self, client: int, act: str, missed: int, connection: Connection) -> None:
         """
-        Disconnect a client, let it miss something, and connect it again.
+        Disconnect a client, let it miss some events, and connect it again.
         """
         each = self.pick(client, connected=True)
         if each is not None:
@@ -386,11 +386,11 @@ class ChannelMachine(RuleBasedStateMachine):
         elif numbers:
             client.lostBelow = 0
             client.due = numbers[-1] + 1
-            # The position of an ID that we made is known even if its event is not kept.
+            # The position of an ID that the channel made is known even if its event is not kept.
             made = len(identifier) > 1
             isKnown = numbers[-1] >= self.first or (made and choice.topics is not None)
             if client.due == self.first and not isKnown:
-                # As the ID of a place, it is known as long as nothing after it is lost.
+                # As the ID of a position, it is known as long as nothing after it is lost.
                 history = self.channel.history
                 assert history is not None
                 isKnown = history.find(identifier, choice.topics) == client.due
@@ -434,7 +434,7 @@ class ChannelMachine(RuleBasedStateMachine):
     @rule(client=st.integers(0, CLIENTS - 1), kernelBuffer=st.sampled_from([0, 30, 10_000]))
     def stall(self, client: int, kernelBuffer: int) -> None:
         """
-        Stop a client from reading, or let the kernel take some more.
+        Stop a client from reading, or let the kernel accept some more.
         """
         each = self.pick(client, connected=True)
         if each is not None and each.browser is not None:
@@ -458,7 +458,7 @@ class ChannelMachine(RuleBasedStateMachine):
         each = self.pick(client, connected=True)
         if each is not None and each.stream is not None and not each.ending:
             self.channel.subscribe(each.stream, **choice.arguments())
-            # A stream that was unsubscribed continues where it was.
+            # A stream that was unsubscribed continues where it stopped.
             each.end = None
             if each.due < len(self.published):
                 each.exact = False
@@ -592,7 +592,7 @@ class ChannelMachine(RuleBasedStateMachine):
 
     def checkPosition(self, client: Client, event: Any) -> None:
         """
-        Check that a client that receives its place has received everything before it.
+        Check that a client that receives its position has received everything before it.
         """
         assert event.data == "{}"
         history = self.channel.history
@@ -603,7 +603,8 @@ class ChannelMachine(RuleBasedStateMachine):
             places = [number + 1 for number in numbers if number + 1 >= client.due]
             place = min(places, default=-1)
         else:
-            # With topics the place of an ID that we made is found even if it is no longer kept.
+            # With topics, the position of an ID that the channel made is found even if it is no
+            # longer kept.
             found = history.find(event.lastEventID, frozenset())
             assert isinstance(found, int), "an ID of no place"
             place = found
@@ -657,8 +658,8 @@ class ModelTests(SynchronousTestCase):
 
     def test_model(self) -> None:
         """
-        A client that resumes gets each event that it chose exactly once and in order, or is first
-        told by C{stream-reset} or C{stream-gap}.
+        A client that resumes gets each event that it chose exactly once and in order, unless a
+        C{stream-reset} or C{stream-gap} comes first.
         """
         run_state_machine_as_test(
             ChannelMachine,

@@ -31,7 +31,7 @@ class PatternsTests(SynchronousTestCase):
 
     def test_matching(self) -> None:
         """
-        Those are found whose pattern matches the topic, whatever its prefix.
+        The subscribers whose pattern matches the topic are found, whatever its prefix.
         """
         for name, pattern in [
             ("all", Beginning("")),
@@ -49,8 +49,8 @@ class PatternsTests(SynchronousTestCase):
 
     def test_exit(self) -> None:
         """
-        One that has left is not found, and leaving twice changes nothing; those of the same pattern
-        stay.
+        A removed subscriber is not found, and removing it twice changes nothing; others with the
+        same pattern stay.
         """
         shop = Beginning("shop/")
         self.patterns.enter(shop, "a")
@@ -68,7 +68,8 @@ class PatternsTests(SynchronousTestCase):
     def test_comparedOnce(self) -> None:
         """
         A topic is compared once with each pattern that may match it, however often it is looked up
-        and subscribers of the same patterns come and go; and never with one of another prefix.
+        and subscribers of the same patterns are added and removed; and never with a pattern of
+        another prefix.
         """
         shop, blog = Beginning("shop/"), Beginning("blog/")
         for round in range(3):
@@ -82,8 +83,8 @@ class PatternsTests(SynchronousTestCase):
 
     def test_newPattern(self) -> None:
         """
-        A pattern that no one had before is found for topics that were looked up already; only with
-        it are they compared then.
+        A new pattern is found for topics that were looked up before; they are then compared with
+        this pattern only.
         """
         self.assertEqual(self.find("shop/1"), set())
         shop, s = Beginning("shop/"), Beginning("s")
@@ -96,7 +97,8 @@ class PatternsTests(SynchronousTestCase):
 
     def test_counted(self) -> None:
         """
-        It is counted how often a topic had to be compared when it was looked up, and how often not.
+        Lookups are counted, separately for topics that had to be compared and for those that did
+        not.
         """
         self.patterns.enter(Beginning("shop/"), "a")
 
@@ -113,8 +115,8 @@ class PatternsTests(SynchronousTestCase):
 
     def test_search(self) -> None:
         """
-        A search may be left off after each pattern; who connects and disconnects meanwhile is
-        found, or not, as if there had been none, and nothing is compared twice.
+        A search may pause after each pattern; subscribers added or removed meanwhile are found, or
+        not, as if it had not paused, and nothing is compared twice.
         """
         self.patch(patterns, "MOST_IDLE", 2)
         kept = [Beginning("shop/", end) for end in ("/1", "", "/2")]
@@ -142,7 +144,7 @@ class PatternsTests(SynchronousTestCase):
 
     def test_bounded(self) -> None:
         """
-        Patterns without subscribers, and what was found, are kept up to a limit.
+        Patterns without subscribers and cached results are kept up to a limit.
         """
         self.patch(patterns, "MOST_IDLE", 10)
         self.patch(patterns, "MOST_TOPICS", 10)
@@ -163,7 +165,7 @@ class PatternsTests(SynchronousTestCase):
 
     def test_manyFound(self) -> None:
         """
-        What was found is kept for fewer topics if many patterns match each.
+        Results are cached for fewer topics if many patterns match each.
         """
         self.patch(patterns, "MOST_FOUND", 100)
         names = {"x" * length for length in range(1, 21)}
@@ -179,8 +181,7 @@ class PatternsTests(SynchronousTestCase):
 
     def test_longTopics(self) -> None:
         """
-        Of long topics as many are remembered as take up a certain memory, and others are found all
-        the same.
+        Long topics are remembered up to a limit in bytes, and others are still found.
         """
         self.patch(patterns, "MOST_CHARACTERS", 100)
         self.patterns.enter(Beginning("shop/"), "a")

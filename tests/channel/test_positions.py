@@ -1,5 +1,5 @@
 """
-Tests for L{twisted_sse.channel.positions}: clients that receive their place.
+Tests for L{twisted_sse.channel.positions}: clients that receive their position.
 """
 
 from __future__ import annotations
@@ -15,20 +15,20 @@ from twisted_sse.testing import MemoryStream
 
 def positions(browser: MemoryStream) -> int:
     """
-    Count how often a client received its place.
+    Count how often a client received its position.
     """
     return [event.type for event in browser.events].count("stream-position")
 
 
 class FirstTests(ChannelTestCase):
     """
-    Tests for what a stream begins with.
+    Tests for the beginning of a stream.
     """
 
     def test_order(self) -> None:
         """
         A response begins with a comment, the reconnection time and the position, before the newest
-        events; and the position is that of the place before these.
+        events; and the position is the one before these.
         """
         channel = self.serve(retry=1234)
         for number in range(4):
@@ -44,8 +44,8 @@ class FirstTests(ChannelTestCase):
 
     def test_notIfItHasOne(self) -> None:
         """
-        A client that resumes from an ID that is kept receives no place, and neither does one that
-        receives a reset.
+        A client that resumes from a kept ID does not receive its position, and neither does a
+        client notified of a loss.
         """
         channel = self.serve()
         seen = channel.publish("seen").id or ""
@@ -54,8 +54,8 @@ class FirstTests(ChannelTestCase):
 
     def test_lostWithoutReset(self) -> None:
         """
-        A client with an unknown ID receives its place if it receives no reset and there is
-        nothing else to send it.
+        A client with an unknown ID receives its position if it is not notified of the loss and
+        there is nothing else to send.
         """
         channel = self.serve(Channel(resetEvent=None))
         browser = self.connect("unknown")
@@ -74,7 +74,7 @@ class FirstTests(ChannelTestCase):
 
     def test_off(self) -> None:
         """
-        The event can be turned off: then a new client has no ID, at the beginning and later.
+        The event can be turned off: then a new client has no ID, neither at first nor later.
         """
         channel = self.serve(Channel(History(maxEvents=2), positionEvent=None))
         browser = self.connect(topics=["mine"])
@@ -85,7 +85,7 @@ class FirstTests(ChannelTestCase):
 
     def test_noHistory(self) -> None:
         """
-        Without a history there are no places.
+        Without a history there are no positions.
         """
         self.serve(Channel(None))
         self.assertEqual(self.connect().events, [])
@@ -93,7 +93,7 @@ class FirstTests(ChannelTestCase):
 
 class QuietTests(ChannelTestCase):
     """
-    Tests for clients that choose among the events, and get none for a long time.
+    Tests for clients whose choice includes no events for a long time.
     """
 
     choices: list[dict[str, Any]] = [
@@ -112,8 +112,8 @@ class QuietTests(ChannelTestCase):
 
     def test_half(self) -> None:
         """
-        A client receives its place when half of what is kept has passed since its last ID, and not
-        before; and again after another half.
+        A client receives its position after half of the history has passed since its last ID, and
+        not before; and again after another half.
         """
         for choice in self.choices:
             channel = self.serve(Channel(History(maxEvents=10)))
@@ -144,7 +144,7 @@ class QuietTests(ChannelTestCase):
 
     def test_resumes(self) -> None:
         """
-        However much was published meanwhile, a client resumes exactly, and is not told of a loss.
+        However much was published meanwhile, a client resumes exactly, without a notice of a loss.
         """
         for choice in self.choices:
             channel = self.serve(Channel(History(maxEvents=10)))
@@ -160,7 +160,7 @@ class QuietTests(ChannelTestCase):
 
     def test_burst(self) -> None:
         """
-        A client receives its place after a burst of more than is kept, all in one turn.
+        A client receives its position after a burst larger than the history, all in one turn.
         """
         channel = self.serve(Channel(History(maxEvents=10)))
         browser = self.connect(topics=["mine"])
@@ -174,8 +174,8 @@ class QuietTests(ChannelTestCase):
 
     def test_age(self) -> None:
         """
-        A client receives its place when half of C{maxAge} has passed since what followed its last
-        ID was published, even if nothing is published then.
+        A client receives its position when half of C{maxAge} has passed since the event after its
+        last ID was published, even if nothing is published at that time.
         """
         for choice in self.choices:
             self.serve(Channel(History(maxAge=10)))
@@ -194,8 +194,8 @@ class QuietTests(ChannelTestCase):
 
     def test_ageOfAll(self) -> None:
         """
-        Clients of a channel that has fallen silent receive their place before the ID of its last
-        event expires, once, whatever they choose.
+        Clients of an idle channel receive their position once, before the ID of its last event
+        expires, whatever they choose.
         """
         channel = self.serve(Channel(History(maxAge=10)))
         browsers = [self.connect(), self.connect(), *(self.connect(**c) for c in self.choices)]
@@ -230,8 +230,8 @@ class QuietTests(ChannelTestCase):
 
     def test_ageOfAPlace(self) -> None:
         """
-        The ID of a place does not get old with the event before it: a client that reconnects with
-        it receives nothing.
+        The ID of a position does not expire with the event before it: a client that reconnects with
+        it receives no notice.
         """
         channel = self.serve(Channel(History(maxAge=10)))
         self.connect().disconnect()
@@ -247,8 +247,8 @@ class QuietTests(ChannelTestCase):
 
     def test_ageOfGivenIDs(self) -> None:
         """
-        The place after an event with an ID of the application has this ID, which a restarted
-        application recognises; and it is known although the event is not kept any more.
+        The position after an event with an ID of the application has this ID, which a restarted
+        application recognises; and it is known even after the event has been dropped.
         """
         channel = self.serve(Channel(History(maxAge=10)))
         browser = self.connect()
@@ -264,7 +264,7 @@ class QuietTests(ChannelTestCase):
 
     def test_otherChoice(self) -> None:
         """
-        A stream that changes its choice receives its place no later.
+        A stream that changes its choice receives its position no later.
         """
         channel = self.serve(Channel(History(maxEvents=10)))
         browser = self.connect()
@@ -283,8 +283,8 @@ class QuietTests(ChannelTestCase):
 
     def test_unsubscribed(self) -> None:
         """
-        A stream that was unsubscribed while much was published gets what it missed; and a quiet one
-        receives its place when it subscribes again.
+        A stream that was unsubscribed while much was published gets its missed events; and one
+        without any receives its position when it subscribes again.
         """
         channel = self.serve(Channel(History(maxEvents=10)))
         browser = self.connect(topics=["mine"])
@@ -302,7 +302,7 @@ class QuietTests(ChannelTestCase):
 
     def test_behind(self) -> None:
         """
-        A client that does not read receives its place after everything else.
+        A client that does not read receives its position after everything else.
         """
         channel = self.serve(Channel(History(maxEvents=10)), stallTimeout=None)
         browser = self.connect(topics=["mine"])
@@ -319,7 +319,7 @@ class QuietTests(ChannelTestCase):
 
     def test_dropped(self) -> None:
         """
-        A place that is dropped, since its client does not read, is not an event that was dropped.
+        A position dropped because its client does not read does not count as a dropped event.
         """
         for policy in (SlowReader.DROP_OLDEST, SlowReader.LATEST):
             channel = self.serve(
@@ -343,8 +343,8 @@ class QuietTests(ChannelTestCase):
 
     def test_slices(self) -> None:
         """
-        Telling many clients does not hold up the reactor: what is published meanwhile goes out in
-        between.
+        Sending positions to many clients does not block the reactor: events published meanwhile are
+        sent in between.
         """
         channel = self.serve(Channel(History(maxEvents=10)))
         browsers = [self.connect(topics=["mine"]) for _ in range(100)]
@@ -368,7 +368,7 @@ class QuietTests(ChannelTestCase):
 
     def test_observerEndsThem(self) -> None:
         """
-        An observer that ends streams while places are sent disturbs no other client.
+        An observer that ends streams while positions are sent does not affect other streams.
         """
         self.serve(Channel(History(maxEvents=10)))
         browsers = [self.connect(topics=["mine"]) for _ in range(4)]
@@ -389,8 +389,8 @@ class QuietTests(ChannelTestCase):
 
     def test_observerPublishes(self) -> None:
         """
-        An observer that publishes while places are sent, so that their ages are looked at in
-        between, disturbs no other client.
+        An observer that publishes while positions are sent, so that ages are checked in between,
+        does not affect other streams.
         """
         self.serve(Channel(History(maxEvents=10, maxAge=10)))
         browsers = [self.connect(topics=["mine"]) for _ in range(4)]
@@ -409,8 +409,8 @@ class QuietTests(ChannelTestCase):
 
     def test_comingAndGoing(self) -> None:
         """
-        Clients that come and go while nothing is published leave nothing behind, though another
-        with an older ID stays.
+        Clients that connect and disconnect while nothing is published leave nothing behind, even if
+        another with an older ID stays.
         """
         channel = self.serve()
         self.connect(topics=["mine"])
@@ -425,8 +425,8 @@ class QuietTests(ChannelTestCase):
 
     def test_ageAfterOtherChoice(self) -> None:
         """
-        The ID that a client has does not become newer when it chooses all events, nor when it then
-        chooses others again, or subscribes anew.
+        A client's ID does not become newer when it chooses all events, then chooses others again,
+        or subscribes again.
         """
         mine = ["mine"]
         for number in range(3):
@@ -452,8 +452,8 @@ class QuietTests(ChannelTestCase):
 
     def test_ageTooLate(self) -> None:
         """
-        Clients receive their place also if that comes too late for their IDs, since the reactor
-        was held up, or its clock was set back.
+        Clients receive their position even if it is too late for their IDs, because the reactor was
+        blocked or its clock was set back.
         """
         for choice in ({}, *self.choices):
             channel = self.serve(Channel(History(maxAge=10)))
@@ -469,7 +469,7 @@ class QuietTests(ChannelTestCase):
 
     def test_ageOfNothing(self) -> None:
         """
-        A new client of a channel with nothing in its history receives its place once.
+        A new client of a channel with an empty history receives its position once.
         """
         for published in (0, 1):
             channel = self.serve(Channel(History(maxAge=10)))
@@ -511,7 +511,7 @@ class QuietTests(ChannelTestCase):
 
     def test_nothingIsLeft(self) -> None:
         """
-        Of a client that has left, nothing is kept, and no delayed call.
+        A disconnected client leaves nothing behind, not even a delayed call.
         """
         self.serve(Channel(History(maxEvents=None, maxAge=10)))
         browsers = [self.connect(**choice) for choice in ({}, *self.choices)]

@@ -22,7 +22,7 @@ class PublishTests(ChannelTestCase):
 
     def test_forms(self) -> None:
         """
-        C{publish} accepts an event, text, JSON or fields, and returns the event as it is sent.
+        C{publish} accepts an event, text, JSON or fields, and returns the event as sent.
         """
         channel = self.serve()
         browser = self.connect()
@@ -44,7 +44,7 @@ class PublishTests(ChannelTestCase):
 
     def test_noEvent(self) -> None:
         """
-        A comment and a C{retry} also go to every subscriber.
+        Comments and a C{retry} are sent to every subscriber, too.
         """
         channel = self.serve()
         browser = self.connect()
@@ -68,7 +68,7 @@ class PublishTests(ChannelTestCase):
 
     def test_noHistory(self) -> None:
         """
-        Without a history an event is sent as it is, and gets no ID.
+        Without a history an event is sent unchanged, and gets no ID.
         """
         channel = self.serve(Channel(None))
         browser = self.connect()
@@ -134,8 +134,8 @@ class PublishTests(ChannelTestCase):
 
     def test_thread(self) -> None:
         """
-        A call from another thread raises an error that names C{reactor.callFromThread}, and
-        changes nothing.
+        A call from another thread raises an error that names C{reactor.callFromThread}, and changes
+        nothing.
         """
         channel = self.serve()
         browser = self.connect()
@@ -172,7 +172,7 @@ class PublishTests(ChannelTestCase):
 
     def test_nobody(self) -> None:
         """
-        Without subscribers nothing is queued, and there is no delayed call.
+        Without subscribers nothing is queued, and no call is delayed.
         """
         for history in (None, History()):
             self.serve(Channel(history))
@@ -236,7 +236,7 @@ class FreshTests(ChannelTestCase):
 
     def test_publishedAtAReset(self) -> None:
         """
-        An observer may publish to a full history when it is notified of a reset.
+        An observer may publish to a full history when it receives a reset.
         """
         self.serve(Channel(History(maxEvents=2)))
         for number in range(3):

@@ -87,7 +87,7 @@ class PullTests(ChannelTestCase):
 
     def test_otherFeeds(self) -> None:
         """
-        A replay sends one piece per turn, whatever else the stream is sent.
+        A replay sends one piece per turn, whatever else the stream receives.
         """
         self.serve()
         first, sent = self.publishMany(100, 1000)
@@ -153,7 +153,7 @@ class PullTests(ChannelTestCase):
     def test_slowReader(self) -> None:
         """
         A slow reader gets a replay of 10 MB with C{maxPending} 1 MiB: it is not disconnected, and
-        what it has not read is not queued.
+        unread events are not queued.
         """
         for fast in (False, True):
             if fast:
@@ -195,7 +195,7 @@ class PullTests(ChannelTestCase):
 
     def test_stalledReader(self) -> None:
         """
-        A client that reads nothing of its replay is aborted as stalled, and nothing is left.
+        A client that reads nothing of its replay is aborted as stalled, and nothing remains.
         """
         self.serve(stallTimeout=60)
         first, _ = self.publishMany(200, 10_000)
@@ -209,7 +209,7 @@ class PullTests(ChannelTestCase):
 
     def test_published(self) -> None:
         """
-        Events published during a replay come after it.
+        Events published during a replay follow it.
         """
         self.serve()
         first, sent = self.publishMany(100, 2000)
@@ -222,8 +222,8 @@ class PullTests(ChannelTestCase):
 
     def test_fewChosen(self) -> None:
         """
-        When C{where} wants few of very many events, each turn examines a limited number, and all
-        that it wants are sent.
+        When C{where} accepts few of very many events, each turn examines a limited number, and all
+        accepted events are sent.
         """
         self.serve(Channel(History(maxEvents=None)))
         asked: list[str | None] = []
@@ -248,7 +248,7 @@ class PullTests(ChannelTestCase):
 
     def test_noneChosen(self) -> None:
         """
-        A stream that wants nothing of the backlog is live at once.
+        A stream that chooses nothing from the backlog is live immediately.
         """
         self.serve()
         first, _ = self.publishMany(500, 10)

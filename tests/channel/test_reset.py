@@ -20,7 +20,7 @@ class ResetTests(ChannelTestCase):
 
     def test_unknown(self) -> None:
         """
-        A client with an unknown ID gets a C{stream-reset}, then everything that is kept.
+        A client with an unknown ID gets a C{stream-reset}, then all kept events.
         """
         channel = self.serve()
         channel.publish("1")
@@ -56,7 +56,8 @@ class ResetTests(ChannelTestCase):
 
     def test_onlyOnce(self) -> None:
         """
-        A client is not told of the same loss again, wherever in the backlog it was disconnected.
+        A client is not notified of the same loss again, wherever in the backlog it was
+        disconnected.
         """
         channel = self.serve(Channel(History(maxEvents=3)))
         for number in range(6):
@@ -70,7 +71,7 @@ class ResetTests(ChannelTestCase):
 
     def test_onlyOnceWhenNothingIsKept(self) -> None:
         """
-        A client is not told again when it was reset before anything was kept.
+        A client that was reset before anything was kept is not notified again.
         """
         channel = self.serve()
         browser = self.connect("unknown")
@@ -80,7 +81,7 @@ class ResetTests(ChannelTestCase):
 
     def test_againIfLost(self) -> None:
         """
-        A client receives another reset after it has lost more events.
+        A client is notified again after it has lost more events.
         """
         channel = self.serve(Channel(History(maxEvents=2)))
         browser = self.connect("unknown")
@@ -100,7 +101,7 @@ class ResetTests(ChannelTestCase):
 
     def test_off(self) -> None:
         """
-        The reset event can be turned off: the client gets just what is kept.
+        The reset event can be turned off: the client gets only the kept events.
         """
         channel = self.serve(Channel(resetEvent=None))
         channel.publish("1")
@@ -134,8 +135,8 @@ class ResetTests(ChannelTestCase):
 
     def test_quietTopic(self) -> None:
         """
-        A subscriber to a quiet topic is not told of dropped events about other topics, from an
-        event's ID or from its first one.
+        A subscriber to a quiet topic is not notified of dropped events about other topics, whether
+        it has an event's ID or only its first one.
         """
         channel = self.serve(Channel(History(maxEvents=3)))
         mark = lastEventID(self.connect(topics=["mine"]))
@@ -160,7 +161,7 @@ class ResetTests(ChannelTestCase):
 
     def test_quietTopicUnderAReplay(self) -> None:
         """
-        A subscriber to a quiet topic is not told when events about it that it already has are
+        A subscriber to a quiet topic is not notified when events about it that it already has are
         dropped during its replay.
         """
         channel = self.serve(Channel(History(maxEvents=50)))
@@ -173,7 +174,7 @@ class ResetTests(ChannelTestCase):
         self.clock.advance(1)
         behind = self.streams[0].eventsSent
         self.assertLess(behind, 40)
-        # All that it has not received is still kept, and some of what it has received is not.
+        # All events that it has not received are still kept, and some that it has received are not.
         for number in range(behind):
             channel.publish(str(number), topics=["other"])
         channel.publish("late", topics=["mine"])
@@ -185,7 +186,7 @@ class ResetTests(ChannelTestCase):
 
     def test_smallerThanOneEvent(self) -> None:
         """
-        An event larger than the whole history goes out live, and a reconnecting client gets a
+        An event larger than the whole history is sent live, and a reconnecting client gets a
         C{stream-reset}.
         """
         channel = self.serve(Channel(History(maxBytes=100)))
@@ -203,7 +204,7 @@ class ResetTests(ChannelTestCase):
     def test_trimmedUnderAReplay(self) -> None:
         """
         When trimming overtakes a replay, the client gets a C{stream-reset} where events are
-        missing, then what is kept.
+        missing, then the kept events.
         """
         for byTime in (False, True):
             history = History(maxEvents=100, maxBytes=None, maxAge=1000)
@@ -219,7 +220,7 @@ class ResetTests(ChannelTestCase):
             self.assertTrue(0 < got < 90, got)
             if byTime:
                 self.clock.advance(5)
-                # The kernel takes a byte now and then, so that the stream does not count as
+                # The kernel accepts a byte now and then, so that the stream does not count as
                 # stalled.
                 for step in range(40):
                     browser._transport.kernelBuffer = step + 1
@@ -275,7 +276,7 @@ class ResetTests(ChannelTestCase):
 
     def test_age(self) -> None:
         """
-        A client gets a C{stream-reset} when what it missed is too old, even if nothing was
+        A client gets a C{stream-reset} when its missed events are too old, even if nothing was
         published since.
         """
         channel = self.serve(Channel(History(maxAge=10)))
@@ -290,7 +291,7 @@ class ResetTests(ChannelTestCase):
 
     def test_nothingMissedByAge(self) -> None:
         """
-        A live subscriber is not told when events that it has received expire.
+        A live subscriber is not notified when events that it has received expire.
         """
         channel = self.serve(Channel(History(maxAge=10)))
         browser = self.connect()

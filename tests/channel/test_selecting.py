@@ -1,5 +1,5 @@
 """
-Tests for L{twisted_sse.channel} with choices of one's own: patterns, and private events.
+Tests for L{twisted_sse.channel} with custom choices: patterns, and private events.
 """
 
 from __future__ import annotations
@@ -57,7 +57,8 @@ class SelectingTests(ChannelTestCase):
 
     def test_live(self) -> None:
         """
-        Each gets what it has chosen and may read: by topic, by pattern, and everything.
+        Each subscriber gets the events that it has chosen and may read: by topic, by pattern, or
+        all.
         """
         channel = self.begin()
         readers = [
@@ -90,7 +91,7 @@ class SelectingTests(ChannelTestCase):
 
     def test_replay(self) -> None:
         """
-        A replay brings the same as the subscriber would have been sent live.
+        A replay has the same events that the subscriber would have received live.
         """
         channel = self.begin()
         first = channel.publish("0", topics=["other"])
@@ -110,7 +111,7 @@ class SelectingTests(ChannelTestCase):
 
     def test_everybody(self) -> None:
         """
-        Those who choose by C{topics} and C{where} are not asked for more than that.
+        Choices by C{topics} and C{where} are not asked about anything else.
         """
         channel = self.begin()
         all, some = self.connect(), self.connect(topics=["shop/2"])
@@ -120,8 +121,9 @@ class SelectingTests(ChannelTestCase):
 
     def test_untold(self) -> None:
         """
-        Whether a subscriber is sent the channel's own events is its own choice: when it comes, when
-        what it has seen is gone, when its last ID gets old, and whatever it has chosen.
+        A subscriber's choice decides whether it receives the channel's own events: when it
+        connects, when its last event has been dropped, when its last ID gets old, and whatever it
+        has chosen.
         """
         for chosen in (["shop/1"], None):
             channel = self.serve(Channel(History(maxEvents=4, maxAge=60)))
@@ -144,7 +146,7 @@ class SelectingTests(ChannelTestCase):
 
     def test_untoldOfAll(self) -> None:
         """
-        That holds for one who chooses all events, and may read all of them, too.
+        The same holds for a subscriber that chooses all events, and may read all of them.
         """
         channel = self.serve(Channel(History(maxAge=60)))
         browser, choice = self.reader(isTold=False)
@@ -159,8 +161,8 @@ class SelectingTests(ChannelTestCase):
 
     def test_asked(self) -> None:
         """
-        A subscriber that guards is asked only when there is something private, and only about what
-        its topics let through.
+        A choice with a guard is asked only about private events, and only about those that its
+        topics include.
         """
         channel = self.begin()
         _, some = self.reader(["a"])
@@ -178,7 +180,7 @@ class SelectingTests(ChannelTestCase):
 
     def test_change(self) -> None:
         """
-        Subscribing again with another choice takes the place of the first, live and in a replay.
+        Subscribing again with another choice replaces the first, live and in a replay.
         """
         channel = self.begin()
         browser, _ = self.reader(["a"], [Beginning("b")])
@@ -195,7 +197,7 @@ class SelectingTests(ChannelTestCase):
 
     def test_fails(self) -> None:
         """
-        A choice that fails ends its stream, and no other.
+        A choice that fails ends only its own stream.
         """
         channel = self.begin()
 
@@ -213,7 +215,7 @@ class SelectingTests(ChannelTestCase):
 
     def test_contradiction(self) -> None:
         """
-        What is sent is said once.
+        Each sent event is reported once.
         """
         channel = self.begin()
         self.connect()
@@ -230,8 +232,8 @@ class SelectingTests(ChannelTestCase):
 
     def test_publishAll(self) -> None:
         """
-        Events that are published together may be private, each by itself; the same with another
-        privacy is something else.
+        Each of several events published together may be private; the same events with another
+        privacy count as different content.
         """
         channel = self.begin()
         browser, _ = self.reader()
@@ -248,13 +250,14 @@ class SelectingTests(ChannelTestCase):
 
 class PlaceTests(StoreTestCase):
     """
-    Tests for the places of streams and clients: L{Channel.placeOf}, L{Channel.resumes}, C{earliest}.
+    Tests for the positions of streams and clients: L{Channel.placeOf}, L{Channel.resumes},
+    C{earliest}.
     """
 
     def test_placeOf(self) -> None:
         """
-        With the ID of its place a client resumes with what it has not been sent yet: live, while it
-        is sent something, in a replay, before the first event and after the last.
+        With the ID of its position a client resumes with the events not sent to it yet: live,
+        during a write, in a replay, before the first event and after the last.
         """
         channel = self.serve(Channel(positionEvent=None, resetEvent=None))
         browser = self.connect()
@@ -274,7 +277,7 @@ class PlaceTests(StoreTestCase):
 
     def test_placeOfFanOut(self) -> None:
         """
-        The place of a stream that has yet to be sent what is being sent is before that.
+        The position of a stream that has not yet received the events being sent is before them.
         """
         channel = self.serve(Channel(positionEvent=None, resetEvent=None))
         self.recorder.cost = 1.0
@@ -291,7 +294,7 @@ class PlaceTests(StoreTestCase):
 
     def test_placeOfOlder(self) -> None:
         """
-        A client that reads from the store has a place, too.
+        A client that reads from the store has a position, too.
         """
         self.start(window=2)
         events = self.publish(*range(10))
@@ -302,7 +305,8 @@ class PlaceTests(StoreTestCase):
 
     def test_untoldByStore(self) -> None:
         """
-        A subscriber that is to receive no reset receives none from the store either.
+        A subscriber that wants no notice of a loss receives none when reading from the store,
+        either.
         """
         self.start(window=2)
         self.publish(*range(10))
@@ -314,8 +318,8 @@ class PlaceTests(StoreTestCase):
 
     def test_resumes(self) -> None:
         """
-        Without a store, a client misses nothing if its ID is that of an event, or of the place
-        before one, that is still followed by all others.
+        Without a store, a client misses nothing if all events after its ID, or after the position
+        it stands for, are still kept.
         """
         channel = self.serve(Channel(History(maxEvents=2)))
         self.assertFalse(self.successResultOf(channel.resumes("unknown")))
@@ -326,8 +330,8 @@ class PlaceTests(StoreTestCase):
 
     def test_resumesFromStore(self) -> None:
         """
-        With a store, it is asked about what is not in memory, when it is open; when the channel is
-        closed it is not known.
+        With a store, the store is asked about IDs that are not in memory, once it is open; after
+        the channel has closed the answer is unknown.
         """
         self.start(window=2, open=False)
         early = self.channel.resumes("unknown")
@@ -351,8 +355,8 @@ class PlaceTests(StoreTestCase):
 
     def test_earliest(self) -> None:
         """
-        With C{earliest} a new client gets everything that is kept, from memory or from the store,
-        without a reset; one that has an ID resumes.
+        With C{earliest} a new client gets all kept events, from memory or from the store, without a
+        notice of missed events; a client with an ID resumes.
         """
         channel = self.serve(Channel(History(maxEvents=3), observer=None))
         ids = [channel.publish(str(number)).id or "" for number in range(5)]
@@ -368,7 +372,7 @@ class PlaceTests(StoreTestCase):
 
     def test_lastEventID(self) -> None:
         """
-        The ID from which a stream resumes can be given in place of the one that its client has sent.
+        The ID from which a stream resumes can be set in place of the one that its client sent.
         """
         channel = self.serve(Channel(positionEvent=None))
         ids = [channel.publish(str(number)).id or "" for number in range(4)]
@@ -386,7 +390,7 @@ class ReceivedTests(StoreTestCase):
         """
         Make an observer.
 
-        @return: the observer, and what it receives.
+        @return: the observer, and the list of its calls.
         """
         told: list[tuple[str | None, bool]] = []
 
@@ -399,7 +403,8 @@ class ReceivedTests(StoreTestCase):
 
     def test_memory(self) -> None:
         """
-        Without a store it receives each event when that is published, and may publish itself.
+        Without a store an observer receives each event when it is published, and may publish
+        itself.
         """
         observer, told = self.observed()
         channel = Channel(observer=observer)
@@ -413,8 +418,8 @@ class ReceivedTests(StoreTestCase):
 
     def test_store(self) -> None:
         """
-        With a store it receives the events that are there already, and then new ones, when they may
-        be sent.
+        With a store an observer receives the stored events, and then each new one when it may be
+        sent.
         """
         self.start()
         self.publish(1, 2)

@@ -78,7 +78,8 @@ class SeveralTests(ChannelTestCase):
 
     def test_severalHistoriesAreWarnedOf(self) -> None:
         """
-        The log warns of a stream on several channels with histories, and not of one without them.
+        The log warns about a stream on several channels with histories, but not about one without
+        histories.
         """
         self.assertWarned([Channel(), Channel()], True)
         self.assertWarned([Channel(None), Channel(None)], False)
@@ -203,7 +204,7 @@ class SeveralTests(ChannelTestCase):
 
     def test_newClient(self) -> None:
         """
-        When its last subscriber has left, a channel uses the clock of the next.
+        After its last subscriber has disconnected, a channel uses the clock of the next.
         """
         channel = self.serve(Channel(History(maxAge=100)))
         for _ in range(3):
@@ -244,7 +245,7 @@ class SeveralTests(ChannelTestCase):
 
     def test_ageAtTheFirstStream(self) -> None:
         """
-        Events too old when the first stream subscribes are not sent to it.
+        Events that are too old when the first stream subscribes are not sent to it.
         """
         now = 5000.0
         self.patch(time, "monotonic", lambda: now)

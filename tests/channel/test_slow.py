@@ -11,7 +11,7 @@ from twisted_sse import CloseReason, SlowReader
 
 class SlowReaderTests(ChannelTestCase):
     """
-    Tests for clients that do not read what is published.
+    Tests for clients that do not read the published events.
     """
 
     def test_disconnect(self) -> None:
@@ -35,7 +35,8 @@ class SlowReaderTests(ChannelTestCase):
 
     def test_dropOldest(self) -> None:
         """
-        With C{DROP_OLDEST} the client learns how many events were dropped, where they are missing.
+        With C{DROP_OLDEST} the client receives the number of dropped events, at the place where
+        they are missing.
         """
         channel = self.serve(maxPending=1000, slow=SlowReader.DROP_OLDEST)
         browser = self.connect()
@@ -54,7 +55,7 @@ class SlowReaderTests(ChannelTestCase):
 
     def test_dropOldestAtOnce(self) -> None:
         """
-        With C{DROP_OLDEST} the client is notified of the dropped events when all were published in
+        With C{DROP_OLDEST} the client is notified of dropped events even if all were published in
         one turn.
         """
         channel = self.serve(maxPending=1000, slow=SlowReader.DROP_OLDEST)

@@ -1,6 +1,6 @@
 """
-Tests for L{twisted_sse.channel} with a store behind the history: what is published, kept, and
-replayed.
+Tests for L{twisted_sse.channel} with a store behind the history: publishing, keeping, and
+replaying.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class PublishTests(StoreTestCase):
 
     def test_stored(self) -> None:
         """
-        What was published in one turn is appended together, with the IDs that clients see.
+        Events published in one turn are appended together, with the IDs that clients see.
         """
         channel = self.start()
         browser = self.connect()
@@ -36,7 +36,7 @@ class PublishTests(StoreTestCase):
 
     def test_givenID(self) -> None:
         """
-        An ID that the application gives is kept, and its record has a place of its own.
+        An ID that the application sets is kept, and its record has its own position.
         """
         self.start()
         self.publish(1, id="mine")
@@ -67,7 +67,7 @@ class PublishTests(StoreTestCase):
 
     def test_beforeOpening(self) -> None:
         """
-        What is published before the store is open waits for it.
+        Events published before the store is open wait for it.
         """
         channel = self.start(open=False)
         browser = self.connect()
@@ -82,7 +82,7 @@ class PublishTests(StoreTestCase):
 
     def test_deliverStored(self) -> None:
         """
-        If the log wants it, subscribers are sent an event only when it is stored.
+        If the log requires it, subscribers receive an event only after it is stored.
         """
         channel = self.start(deliver="stored")
         self.store.delay = 1
@@ -98,7 +98,7 @@ class PublishTests(StoreTestCase):
 
     def test_deliverStoredFails(self) -> None:
         """
-        An event that was to be stored first, and could not be, is never sent.
+        An event that must be stored first, but could not be, is never sent.
         """
         channel = self.start(deliver="stored")
         browser = self.connect()
@@ -112,8 +112,8 @@ class PublishTests(StoreTestCase):
 
     def test_failed(self) -> None:
         """
-        If an event cannot be stored, callers that wait learn that it may have been delivered;
-        subscribers have it all the same, and a client that needs it later receives a reset.
+        If an event cannot be stored, its publisher learns that it may have been delivered;
+        subscribers receive it, and a client that misses it is notified.
         """
         channel = self.start(window=3)
         first = self.publish(0)
@@ -132,8 +132,8 @@ class PublishTests(StoreTestCase):
 
     def test_failedAtTheEnd(self) -> None:
         """
-        While events cannot be stored, a client that reconnects gets them from memory; one that
-        needs those that are not there any more receives a reset.
+        While events cannot be stored, a client that reconnects gets them from memory; a client that
+        needs dropped events is notified.
         """
         for lost, expected in (
             (2, ["message"] * 11),
@@ -154,7 +154,7 @@ class PublishTests(StoreTestCase):
 
     def test_tooMuch(self) -> None:
         """
-        When too much is waiting to be stored, nothing more is published.
+        When too much is waiting to be stored, no more events are accepted.
         """
         self.start()
         self.store.delay = 1
@@ -173,7 +173,7 @@ class PublishTests(StoreTestCase):
 
     def test_closed(self) -> None:
         """
-        C{close} appends what was published, and closes the log.
+        C{close} appends the published events, and closes the log.
         """
         channel = self.start()
         channel.publish("a")
@@ -185,8 +185,8 @@ class PublishTests(StoreTestCase):
 
     def test_closedWhileReading(self) -> None:
         """
-        When the channel is closed, a client that reads from the store gets an end, without being
-        notified that something was lost; so does one that waits for the store.
+        When the channel is closed, the stream of a client that reads from the store ends, without a
+        notice of a loss; so does that of a client waiting for the store.
         """
         self.start(window=3)
         events = self.publish(*range(20))
@@ -223,7 +223,7 @@ class KeyTests(StoreTestCase):
 
     def test_repeated(self) -> None:
         """
-        The same key publishes once, whether or not the first time is over.
+        The same key publishes once, whether or not the first call has finished.
         """
         channel = self.start()
         browser = self.connect()
@@ -247,7 +247,7 @@ class KeyTests(StoreTestCase):
 
     def test_restart(self) -> None:
         """
-        A key is known after a restart: nothing is published again, with a given ID or not.
+        A key is known after a restart: nothing is published again, with or without an ID set.
         """
         for identifier in (None, "mine"):
             key = f"key {identifier}"
@@ -268,7 +268,7 @@ class KeyTests(StoreTestCase):
 
     def test_order(self) -> None:
         """
-        What is published after an event with a key is sent after it.
+        Events published after an event with a key are sent after it.
         """
         channel = self.start()
         browser = self.connect()
@@ -303,8 +303,8 @@ class ReplayTests(StoreTestCase):
 
     def test_fromTheStore(self) -> None:
         """
-        A client is sent what it has missed from the store, then from memory, then live events:
-        each once, in order.
+        A client receives its missed events from the store, then from memory, then live events: each
+        once, in order.
         """
         self.start(window=10)
         events = self.publish(*range(100))
@@ -330,7 +330,7 @@ class ReplayTests(StoreTestCase):
 
     def test_liveWhileReading(self) -> None:
         """
-        What is published while a client reads from the store is sent in its turn.
+        Events published while a client reads from the store are sent in order.
         """
         self.start(window=5)
         events = self.publish(*range(50))
@@ -343,7 +343,7 @@ class ReplayTests(StoreTestCase):
 
     def test_shared(self) -> None:
         """
-        Hundreds of clients that reconnect at once read each event once.
+        For hundreds of clients that reconnect at the same time, each event is read once.
         """
         self.start(window=10)
         events = self.publish(*range(800))
@@ -355,7 +355,7 @@ class ReplayTests(StoreTestCase):
 
     def test_unknown(self) -> None:
         """
-        A client with an ID that the store does not know receives a reset, and what is kept.
+        A client with an ID that the store does not know is notified, and receives the kept events.
         """
         self.start(window=3)
         self.publish(*range(10))
@@ -366,7 +366,7 @@ class ReplayTests(StoreTestCase):
 
     def test_trimmed(self) -> None:
         """
-        A client whose ID was trimmed receives a reset; with topics, only if an event about them was
+        A client whose ID was trimmed is notified; with topics, only if events about them were
         trimmed.
         """
         self.start(window=3)
@@ -410,7 +410,7 @@ class ReplayTests(StoreTestCase):
 
     def test_quietTopic(self) -> None:
         """
-        A client for which there is nothing receives its place, and resumes exactly.
+        A client for which there are no events receives its position, and resumes exactly.
         """
         self.start(window=10)
         browser = self.connect(topics=["quiet"])
@@ -428,7 +428,7 @@ class ReplayTests(StoreTestCase):
 
     def test_newClientRestart(self) -> None:
         """
-        A client that has seen only its place resumes exactly after a restart.
+        A client that has received only its position resumes exactly after a restart.
         """
         self.start()
         browser = self.connect()
@@ -450,7 +450,7 @@ class ReplayTests(StoreTestCase):
 
     def test_repeatedIDs(self) -> None:
         """
-        IDs that are given again and again do not confuse a replay.
+        IDs that are reused many times do not confuse a replay.
         """
         self.start(window=5)
         (first,) = self.publish(0)
@@ -466,7 +466,7 @@ class ReplayTests(StoreTestCase):
 
     def test_overtaken(self) -> None:
         """
-        A client that reads slowly goes on from the store when the window has moved on.
+        A client that reads slowly continues from the store when the window has moved on.
         """
         self.start(window=10)
         text = "x" * 5000
@@ -491,7 +491,7 @@ class AwayTests(StoreTestCase):
 
     def test_atStart(self) -> None:
         """
-        Subscribers and events wait for a store that is not there at the start.
+        Subscribers and events wait for a store that is unreachable at the start.
         """
         self.start(open=False, isAway=True)
         ready = self.channel.whenReady()
@@ -507,7 +507,7 @@ class AwayTests(StoreTestCase):
 
     def test_reading(self) -> None:
         """
-        A client that reads from a store that is away waits, and is not reset.
+        A client that reads from an unreachable store waits, and is not reset.
         """
         self.start(window=3)
         events = self.publish(*range(20))
@@ -521,7 +521,7 @@ class AwayTests(StoreTestCase):
 
     def test_back(self) -> None:
         """
-        When the log says that the store is back, it is asked at once.
+        When the log reports that the store is reachable again, the store is read immediately.
         """
         self.start(window=3, delay=0)
         events = self.publish(*range(20))
@@ -536,7 +536,7 @@ class AwayTests(StoreTestCase):
 
     def test_neverOpens(self) -> None:
         """
-        If the store can never be opened, every caller learns why.
+        If the store can never be opened, publishers and clients receive the reason.
         """
         self.store = LateStore(self.time)
         self.store.opening = ValueError("no such store")
@@ -550,7 +550,7 @@ class AwayTests(StoreTestCase):
 
     def test_broken(self) -> None:
         """
-        When continuity is lost every subscriber receives one reset, and goes on.
+        When continuity is lost every client is notified once, and continues.
         """
         self.start(window=3)
         events = self.publish(*range(10))
@@ -574,7 +574,7 @@ class SharedTests(StoreTestCase):
 
     def test_received(self) -> None:
         """
-        Subscribers of all processes get what any of them publishes, when the log has received it.
+        Subscribers of all processes get the events of any of them, once the log has received them.
         """
         here = self.start(makesIDs=True)
         there = Channel(name="news", reactor=self.time, store=self.store)
@@ -589,7 +589,7 @@ class SharedTests(StoreTestCase):
 
     def test_givenID(self) -> None:
         """
-        An ID cannot be given.
+        The application cannot set an ID.
         """
         channel = self.start(makesIDs=True)
         self.assertRaises(InvalidEvent, channel.publish, "a", id="1")
@@ -610,7 +610,8 @@ class SharedTests(StoreTestCase):
 
     def test_failed(self) -> None:
         """
-        What could not be appended was not delivered, unless the log says that it may be.
+        Events that could not be appended were not delivered, unless the log reports that they may
+        have been.
         """
         channel = self.start(makesIDs=True)
         browser = self.connect()
@@ -623,12 +624,13 @@ class SharedTests(StoreTestCase):
 
 class LeakTests(StoreTestCase):
     """
-    Tests that nothing is left.
+    Tests that nothing is left behind.
     """
 
     def test_nothingLeft(self) -> None:
         """
-        When all clients are gone and the channel is closed, no delayed call is left, and no page.
+        After all clients have disconnected and the channel is closed, no delayed call or page
+        remains.
         """
         self.start(window=3)
         events = self.publish(*range(200))
@@ -647,7 +649,7 @@ class LeakTests(StoreTestCase):
     def test_freed(self) -> None:
         """
         With the garbage collector off, a stream is freed that ends while it waits for the store:
-        before the store is open, while it is read, while it is away, or after.
+        before the store is open, while it is read, while it is unreachable, or later.
         """
         gc.collect()
         gc.disable()
@@ -674,7 +676,7 @@ class LeakTests(StoreTestCase):
 
     def test_away(self) -> None:
         """
-        Closing a channel whose store is away leaves no delayed call.
+        Closing a channel whose store is unreachable leaves no delayed call.
         """
         self.start(open=False, isAway=True)
         waiting = self.channel.publishAndWait("a")

@@ -1,9 +1,9 @@
 """
-A model of a channel with a store: over restarts and kills, and whatever fails in between, a client
-gets each event that it chose once and in order, or is first told that it has missed some.
+A model of a channel with a store: across restarts, kills and failures, a client gets each event
+that it chose once and in order, unless it is first notified that it has missed some.
 
-The model has a list of all events, which of them are stored, and each client's place.  It does not
-know how the channel works, nor the store.
+The model has a list of all events, which of them are stored, and each client's position.  It does
+not know how the channel or the store works.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ from twisted_sse import Channel, Event, EventStream, EventStreamResource, Histor
 from twisted_sse.store import KeyReused, NotStored
 from twisted_sse.testing import MemoryClient, MemoryStream
 
-#: How many clients there are.
+#: The number of clients.
 CLIENTS = 4
 
 Topics = frozenset[str] | None
@@ -51,7 +51,7 @@ opening = st.sampled_from([True, True, True, False])
 
 class State(enum.Enum):
     """
-    What has become of an event.
+    The fate of an event.
     """
 
     PENDING = "nobody knows yet"
@@ -84,13 +84,13 @@ class Client:
     A client, across its reconnections.
 
     @ivar lastEventID: the last ID that its parser had when it was disconnected.
-    @ivar choices: those that may apply to what it has not received yet.
+    @ivar choices: the choices that may apply to the events not received yet.
     @ivar low: the number of the first event that it may get.
     @ivar placed: at most the number of the event after its last ID.
     @ivar must: the number of the first event that it must get, if it is chosen.
-    @ivar last: the number of the event that gave it its last ID; L{None} if none did.
-    @ivar mustReset: whether it must receive a reset first.
-    @ivar mayReset: whether it may receive one, for a reason that the events do not show.
+    @ivar last: the number of the event with its last ID; L{None} if there is none.
+    @ivar mustReset: whether it must first be notified of missed events.
+    @ivar mayReset: whether it may be notified, for a reason that the events do not show.
     @ivar isPaused: whether its stream was unsubscribed.
     """
 
@@ -117,7 +117,7 @@ def isAny(event: Event) -> bool:
 
 class StoreMachine(RuleBasedStateMachine):
     """
-    A channel with a store, and its clients, to which the rules happen.
+    A channel with a store, and its clients, on which the rules act.
     """
 
     #: Makes the kind of store.
@@ -132,7 +132,7 @@ class StoreMachine(RuleBasedStateMachine):
         #: The numbers of the events before which the store may have a hole.
         self.holes: list[int] = []
         self.clients = [Client() for _ in range(CLIENTS)]
-        #: What was wrong with the outcomes.
+        #: Errors in the outcomes.
         self.errors: list[Failure] = []
         self.run = 0
         self.isAway = self.isFailing = False
@@ -211,20 +211,20 @@ class StoreMachine(RuleBasedStateMachine):
     @rule(opens=opening)
     def kill(self, opens: bool) -> None:
         """
-        End the process at once, and start the next.
+        Kill the process, and start the next.
         """
         self.check()
         for client in self.clients:
             if client.browser is not None:
                 self.leave(client)
-        # Nothing turns the clock any more.
+        # Nothing advances the clock any more.
         self.world.kill()
         self.account()
         self.start(opens)
 
     def account(self) -> None:
         """
-        A process has ended: find out what is left.
+        A process has ended: find out which events remain.
         """
         self.updateStored()
         ofRun = [number for number, each in enumerate(self.published) if each.run == self.run]
@@ -234,7 +234,7 @@ class StoreMachine(RuleBasedStateMachine):
         for number in ofRun:
             each = self.published[number]
             if each.state is State.PENDING or (each.state is State.SEEN and number > last):
-                # Nothing follows it: only those who have got it know that it ever was.
+                # No event follows it: only clients that received it know that it existed.
                 each.state = State.GONE
 
     def updateStored(self) -> None:
@@ -281,12 +281,12 @@ class StoreMachine(RuleBasedStateMachine):
 
     def publishOne(self, event: Published) -> None:
         """
-        Publish an event that was not published, or has failed.
+        Publish an event that was not published, or whose publishing failed.
         """
         self.published.append(event)
         number = len(self.published) - 1
         for client in self.clients:
-            # One that came with this ID, and has yet to read, means the place before.
+            # A client that connected with this ID, and has yet to read, means the position before.
             client.mayReset |= client.lastEventID == event.given and not client.seen
         if event.key is not None:
             self.keys[event.key] = event
@@ -312,7 +312,7 @@ class StoreMachine(RuleBasedStateMachine):
 
     def send(self, event: Published) -> Deferred[Event]:
         """
-        Give an event to the channel.
+        Pass an event to the channel.
         """
         return self.channel.publishAndWait(
             event.data, topics=event.topics, id=event.given, idempotencyKey=event.key
@@ -321,7 +321,7 @@ class StoreMachine(RuleBasedStateMachine):
     @rule(number=st.integers(0, 100))
     def publishAgain(self, number: int) -> None:
         """
-        Publish something again with its key, as if the answer had been lost.
+        Publish an event again with its key, as if the response had been lost.
         """
         if not self.keys:
             return
@@ -333,7 +333,7 @@ class StoreMachine(RuleBasedStateMachine):
         run = self.run
 
         def done(outcome: Event | Failure) -> None:
-            # The answers of a process that was killed reach no one.
+            # The results of a process that was killed reach no publisher.
             if isinstance(outcome, Event) and run == self.run:
                 self.updateStored()
                 assert event.state is State.STORED, "it is said to be stored"
@@ -345,7 +345,7 @@ class StoreMachine(RuleBasedStateMachine):
     @rule(number=st.integers(0, 100))
     def publishOther(self, number: int) -> None:
         """
-        Publish something else with a key that was used.
+        Publish another event with a used key.
         """
         used = [each for each in self.keys.values() if each.state is State.STORED]
         if not used or self.isAway:
@@ -385,7 +385,7 @@ class StoreMachine(RuleBasedStateMachine):
         """
         Connect a client.
 
-        @param keeps: whether it chooses what it has chosen before.
+        @param keeps: whether it keeps its previous choice.
         @param asks: whether a function is asked about each event as well.
         """
         client = self.pick(number, connected=False)
@@ -420,13 +420,13 @@ class StoreMachine(RuleBasedStateMachine):
 
     def place(self, client: Client) -> None:
         """
-        Work out where a client with this ID must go on.
+        Work out where a client with this ID must continue.
         """
         client.mustReset = client.mayReset = client.isPaused = False
         client.low = client.placed
         last = None if client.last is None else self.published[client.last]
         if client.lastEventID in ("a", "b"):
-            # What follows is what follows the last that had this ID.
+            # The next events are those after the last event with this ID.
             numbers = {
                 state: [
                     number
@@ -445,7 +445,7 @@ class StoreMachine(RuleBasedStateMachine):
             client.mayReset = sure < 0 or bool(unsure)
         elif last is not None and last.state is State.GONE:
             client.mustReset = True
-        # The ID may be that of a place after an event that is gone.
+        # The ID may be that of a position after a dropped event.
         client.mayReset |= any(
             each.state is State.GONE for each in self.published[max(0, client.low - 1) :]
         )
@@ -474,7 +474,7 @@ class StoreMachine(RuleBasedStateMachine):
         self, number: int, missed: int, given: str | None, fails: bool, restarts: str | None
     ) -> None:
         """
-        Let a client miss some events (the first may not be stored), and perhaps a restart.
+        Let a client miss some events, where the first may not be stored, and perhaps a restart.
         """
         client = self.pick(number, connected=True)
         self.disconnect(number)
@@ -493,7 +493,7 @@ class StoreMachine(RuleBasedStateMachine):
     @rule(number=st.integers(0, CLIENTS - 1), kernelBuffer=st.sampled_from([0, 30, 10_000]))
     def stall(self, number: int, kernelBuffer: int) -> None:
         """
-        Stop a client from reading, or let the kernel take some more.
+        Stop a client from reading, or let the kernel accept some more.
         """
         client = self.pick(number, connected=True)
         if client is not None and client.browser is not None:
@@ -516,7 +516,7 @@ class StoreMachine(RuleBasedStateMachine):
     )
     def choose(self, number: int, topics: Topics, asks: bool) -> None:
         """
-        Change what a client has chosen, or subscribe it again.
+        Change a client's choice, or subscribe it again.
         """
         client = self.pick(number, connected=True)
         if client is not None and client.stream is not None and not client.stream.closed:
@@ -530,7 +530,7 @@ class StoreMachine(RuleBasedStateMachine):
         Unsubscribe a client.
         """
         client = self.pick(number, connected=True)
-        # One that waits for the store has no place yet: later, it would begin at the end.
+        # A client that waits for the store has no position yet: later, it would begin at the end.
         if client is not None and client.stream is not None and self.isReady:
             client.isPaused = True
             self.channel.unsubscribe(client.stream)
@@ -547,14 +547,14 @@ class StoreMachine(RuleBasedStateMachine):
 
     def advance(self) -> None:
         """
-        Run turns until there is nothing more to do now.
+        Run turns until there is nothing left to do now.
         """
         self.clock.quiet = False
         # One call runs a limited number of turns.
         for _ in range(4):
             self.clock.advance(0.25)
         if not (self.isReady or self.isAway):
-            # It tries to open the store now and then.
+            # It retries opening the store from time to time.
             self.clock.advance(5)
         self.clock.quiet = True
 
@@ -586,7 +586,7 @@ class StoreMachine(RuleBasedStateMachine):
     @rule(isAway=st.booleans())
     def setAway(self, isAway: bool) -> None:
         """
-        Make the store unreachable, if it can be, or reachable.
+        Make the store unreachable, if the store allows that, or reachable.
         """
         self.isAway = isAway and self.world.makesIDs
         self.world.setAway(self.isAway)
@@ -597,7 +597,7 @@ class StoreMachine(RuleBasedStateMachine):
     @precondition(lambda self: hasattr(self, "channel"))
     def check(self) -> None:
         """
-        Check what the publishers received, and what the clients have received.
+        Check the publishers' results, and the events that the clients have received.
         """
         for error in self.errors:
             error.raiseException()
@@ -649,15 +649,15 @@ class StoreMachine(RuleBasedStateMachine):
 
     def mayReset(self, client: Client) -> bool:
         """
-        Tell whether a client may receive a reset.
+        Tell whether a client may be notified of missed events.
         """
         before = [
             number
             for number, each in enumerate(self.published[: client.low])
             if each.state is State.STORED
         ]
-        # Its place is that after the last one that is stored, which may have been dropped itself;
-        # and one that failed after that is missing after its place.
+        # Its position is that after the last stored event, which may have been dropped itself; an
+        # event that failed later is missing after its position.
         return (
             client.mayReset
             or 0 < self.world.dropped >= len(before)
@@ -687,7 +687,7 @@ class StoreMachine(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         """
-        Let everything come to an end: every client gets the rest.
+        End everything: every client gets the rest.
         """
         if hasattr(self, "channel"):
             self.setAway(False)
@@ -707,8 +707,8 @@ class StoreMachine(RuleBasedStateMachine):
 
 class StoreModelTests(SynchronousTestCase):
     """
-    Runs the model: over restarts, kills and failures, a client gets each event that it chose
-    exactly once and in order, or is first told by C{stream-reset}.
+    Runs the model: across restarts, kills and failures, a client gets each event that it chose
+    exactly once and in order, unless a C{stream-reset} comes first.
     """
 
     def run_(self, world: type[World], examples: int = 50) -> None:
@@ -728,36 +728,36 @@ class StoreModelTests(SynchronousTestCase):
 
     def test_list(self) -> None:
         """
-        It holds for a store that answers at once.
+        The model holds for a store that answers immediately.
         """
         self.run_(ListWorld)
 
     def test_sqlite(self) -> None:
         """
-        It holds for the store in a file.
+        The model holds for the store in a file.
         """
         self.run_(SQLiteWorld, 25)
 
     def test_delayed(self) -> None:
         """
-        It holds for a store that answers later.
+        The model holds for a store that answers later.
         """
         self.run_(DelayedWorld)
 
     def test_late(self) -> None:
         """
-        It holds if subscribers get only what is stored, and then a kill makes no difference.
+        The model holds if subscribers get only stored events, and then a kill makes no difference.
         """
         self.run_(LateWorld)
 
     def test_shared(self) -> None:
         """
-        It holds for a store that makes the IDs, and can be away.
+        The model holds for a store that makes the IDs, and can be unreachable.
         """
         self.run_(SharedWorld)
 
     def test_small(self) -> None:
         """
-        It holds for such a store that drops old events.
+        The model holds for such a store that drops old events.
         """
         self.run_(SmallWorld)

@@ -20,12 +20,12 @@ from twisted_sse.testing import MemoryClock
 
 class OpeningTests(StoreTestCase):
     """
-    Tests for what is published before the store is open.
+    Tests for events published before the store is open.
     """
 
     def test_atOnce(self) -> None:
         """
-        If the first event opens a store that is open at once, it has an ID already.
+        If the first event opens a store that opens immediately, the event has an ID already.
         """
         self.patch(twisted_sse.channel.channel, "isInstalled", lambda: False)
         module = example("list_store")
@@ -41,8 +41,7 @@ class OpeningTests(StoreTestCase):
 
     def test_givenID(self) -> None:
         """
-        If the log turns out to make the IDs, an event that was given one is refused, and nothing
-        else.
+        If the log turns out to make the IDs, only events with an ID of their own are refused.
         """
         channel = self.start(open=False, makesIDs=True)
         first = channel.publishAndWait("1")
@@ -59,8 +58,7 @@ class OpeningTests(StoreTestCase):
 
     def test_nothingLeft(self) -> None:
         """
-        If nothing is left to be delivered when the store is open, those who wait for that are
-        notified.
+        If nothing remains to be delivered once the store is open, waiting callers are notified.
         """
         for makesIDs in True, False:
             channel = self.start(open=False, makesIDs=makesIDs)
@@ -73,7 +71,7 @@ class OpeningTests(StoreTestCase):
 
     def test_closedBefore(self) -> None:
         """
-        A channel that is closed before anything has opened its store never opens it.
+        A channel that is closed before its first use never opens its store.
         """
         self.patch(twisted_sse.channel.channel, "isInstalled", lambda: False)
         store = LateStore(self.time, delay=None)
@@ -85,7 +83,8 @@ class OpeningTests(StoreTestCase):
 
     def test_otherClock(self) -> None:
         """
-        What was published before the clock was known is stored by the clock of the first stream.
+        Events published before the clock was known are stored with times from the clock of the
+        first stream.
         """
         self.patch(twisted_sse.channel.broadcast, "installedReactor", MemoryClock)
         store = LateStore(self.time, self.kept, delay=None)
@@ -100,7 +99,7 @@ class OpeningTests(StoreTestCase):
 
     def test_otherClockWhileAway(self) -> None:
         """
-        So is a store opened that was away before.
+        A store that was unreachable is opened by the clock of the first stream, too.
         """
         self.patch(twisted_sse.channel.broadcast, "installedReactor", MemoryClock)
         store = LateStore(self.time, self.kept, delay=None, isAway=True)
@@ -115,7 +114,7 @@ class OpeningTests(StoreTestCase):
 
 class FailingTests(StoreTestCase):
     """
-    Tests for a log that fails in a way that it should not, and for one that answers at once.
+    Tests for a log that fails in unexpected ways, and for one that answers immediately.
     """
 
     def test_appendRaises(self) -> None:
@@ -152,7 +151,7 @@ class FailingTests(StoreTestCase):
 
     def test_readRaises(self) -> None:
         """
-        If the log raises when it is read, the stream fails, and the next one can read.
+        If reading the log raises, the stream fails, and the next stream can read.
         """
         self.start(window=3)
         events = self.publish(*range(10))
@@ -187,7 +186,8 @@ class FailingTests(StoreTestCase):
 
     def test_veryMany(self) -> None:
         """
-        Very many events of one turn are not appended all together, but a batch is; all are in order.
+        Very many events of one turn are appended in several groups, but a batch in one; all are in
+        order.
         """
         for open in True, False:
             self.kept.clear()
@@ -207,7 +207,7 @@ class FailingTests(StoreTestCase):
 
     def test_forEver(self) -> None:
         """
-        Publishing again and again as soon as an event is stored does not hold up the reactor.
+        Publishing again and again as soon as an event is stored does not block the reactor.
         """
         channel = self.start(delay=None)
         count = 0
@@ -231,8 +231,7 @@ class ClosingTests(StoreTestCase):
 
     def test_readingWhenClosed(self) -> None:
         """
-        If the log answers a read with C{StoreAway} after the channel was closed, it is not asked
-        again.
+        If a read fails with C{StoreAway} after the channel was closed, it is not retried.
         """
         self.start(window=3)
         events = self.publish(*range(20))
@@ -245,7 +244,8 @@ class ClosingTests(StoreTestCase):
 
     def test_deliversFirst(self) -> None:
         """
-        Before the streams of a closed channel end, they are sent what had to be stored first.
+        Before the streams of a closed channel end, they receive the events that had to be stored
+        first.
         """
         for deliver, key in ("stored", None), ("at once", "k"):
             channel = self.start(deliver=deliver)
@@ -260,7 +260,7 @@ class ClosingTests(StoreTestCase):
 
     def test_notDelivered(self) -> None:
         """
-        They end as well if it cannot be stored.
+        The streams of a closed channel also end if the events cannot be stored.
         """
         channel = self.start(deliver="stored")
         browser = self.connect()
@@ -273,7 +273,8 @@ class ClosingTests(StoreTestCase):
 
     def test_receivedAtTheEnd(self) -> None:
         """
-        So do those of a log that makes the IDs, if it says in time what it has received.
+        The streams of a closed channel also receive the last events of a log that makes the IDs, if
+        it delivers them in time.
         """
         channel = self.start(makesIDs=True)
         browser = self.connect()
@@ -287,8 +288,8 @@ class ClosingTests(StoreTestCase):
 
     def test_whenDelivered(self) -> None:
         """
-        C{whenDelivered} waits for what has to be stored first, whether or not there are streams,
-        and for the store to open.
+        C{whenDelivered} waits for events that must be stored first, with or without streams, and
+        for the store to open.
         """
         channel = self.start(deliver="stored", open=False)
 
@@ -311,15 +312,15 @@ class ClosingTests(StoreTestCase):
 
 class LogTests(StoreTestCase):
     """
-    Tests for what is logged when events cannot be stored.
+    Tests for the log messages when events cannot be stored.
     """
 
     def said(self, known: str | None) -> list[str]:
         """
-        Publish while storing fails, and after it.
+        Publish while storing fails, and afterwards.
 
-        @param known: what the store knows to be the matter.
-        @return: what is logged.
+        @param known: the problem that the store reports.
+        @return: the log messages.
         """
         said: list[str] = []
 
@@ -341,7 +342,7 @@ class LogTests(StoreTestCase):
 
     def test_once(self) -> None:
         """
-        It is said once, and once when it is over, with the number of events.
+        The failure is logged once, and its end once, with the number of events.
         """
         self.assertEqual(
             self.said(None),
@@ -353,8 +354,8 @@ class LogTests(StoreTestCase):
 
     def test_saidByTheStore(self) -> None:
         """
-        What the store knows it says itself: no channel repeats it, but says how many of its events
-        it concerned.
+        The store logs a problem that it knows: channels do not repeat it, but log the number of
+        their affected events.
         """
         self.assertEqual(
             self.said("the disk is full"), ["'news': events are stored again; 2 were not stored"]
@@ -363,13 +364,13 @@ class LogTests(StoreTestCase):
 
 class UnopenedTests(StoreTestCase):
     """
-    Tests for what is published while the store cannot be opened.
+    Tests for events published while the store cannot be opened.
     """
 
     def test_away(self) -> None:
         """
-        What is published while the store cannot be opened is not stored after at most ten seconds,
-        and its publisher learns why; what is published later is stored when it can be.
+        An event published while the store cannot be opened fails after at most ten seconds, and its
+        publisher receives the reason; later events are stored once that is possible.
         """
         self.start(open=False, isAway=True)
         early = self.channel.publishAndWait("early")
@@ -389,7 +390,7 @@ class UnopenedTests(StoreTestCase):
 
     def test_slow(self) -> None:
         """
-        A store that takes its time to open is waited for.
+        The channel waits for a store that takes long to open.
         """
         self.start(open=False, delay=8.0)
         waiting = self.channel.publishAndWait("x")

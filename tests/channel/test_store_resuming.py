@@ -1,5 +1,6 @@
 """
-Tests for L{twisted_sse.channel} with a store: the place of a client is never mistaken for another.
+Tests for L{twisted_sse.channel} with a store: the position of a client is never mistaken for
+another.
 """
 
 from __future__ import annotations
@@ -23,13 +24,13 @@ from twisted_sse.timing.slices import SLICE
 
 class GivenIDTests(StoreTestCase):
     """
-    Tests for IDs that the application gives several times: a place goes on being the same.
+    Tests for IDs that the application uses several times: a position remains the same.
     """
 
     def test_unsubscribed(self) -> None:
         """
-        A stream that is subscribed again resumes where it was, although the ID of the event before
-        was given again, and the window has moved on.
+        A stream that subscribes again resumes where it stopped, even if the ID of the event before
+        was reused, and the window has moved on.
         """
         self.start(window=3)
         browser = self.connect()
@@ -45,8 +46,8 @@ class GivenIDTests(StoreTestCase):
 
     def test_unread(self) -> None:
         """
-        A client that has come with an ID, and has read nothing when that ID is given again,
-        receives a reset, and misses nothing that is kept.
+        A client that connected with an ID, and has read nothing when that ID is reused, is notified
+        of a possible loss, and gets all kept events.
         """
         self.start(window=1)
         self.publish(0, id="a")
@@ -59,7 +60,7 @@ class GivenIDTests(StoreTestCase):
         self.settle(200)
         self.assertEqual(types(browser)[0], "stream-reset")
         self.assertEqual(data(browser)[1:], ["0", "1", "2"])
-        # One that comes now means the later event.
+        # A client that connects now means the later event.
         self.publish(3)
         browser = self.connect("a")
         self.settle()
@@ -67,8 +68,8 @@ class GivenIDTests(StoreTestCase):
 
     def test_readLater(self) -> None:
         """
-        The store is not asked for an ID that was given again since the client came with it; nor for
-        any, if more were given than are remembered.
+        The store is not asked for an ID that was reused after the client connected with it; nor for
+        any, if more were reused than are remembered.
         """
         self.start(window=1)
         self.publish(0, id="a")
@@ -93,8 +94,8 @@ class GivenIDTests(StoreTestCase):
 
     def test_notStoredYet(self) -> None:
         """
-        A client that has read everything that is stored goes on in the window, although the ID of
-        the event before was given again, to one that is not stored yet.
+        A client that has read all stored events continues in the window, even if the ID of the
+        event before was reused for one that is not stored yet.
         """
         self.start(window=1)
         (first,) = self.publish(0)
@@ -110,8 +111,8 @@ class GivenIDTests(StoreTestCase):
 
     def readSlowly(self) -> None:
         """
-        Let the store have the ID "a", and a client read from it without an end: what is read for
-        others is kept.
+        Let the store have the ID "a", and a client read from it endlessly: pages read for others
+        are kept.
         """
         self.start(window=3)
         (first,) = self.publish(0)
@@ -122,7 +123,7 @@ class GivenIDTests(StoreTestCase):
 
     def test_again(self) -> None:
         """
-        What was read for one client after an ID is not sent to the next if the ID was given again
+        Events read for one client after an ID are not sent to the next if the ID was reused
         meanwhile.
         """
         self.readSlowly()
@@ -137,7 +138,7 @@ class GivenIDTests(StoreTestCase):
 
     def test_againWhileReading(self) -> None:
         """
-        Nor if it is given again while the store is read.
+        Nor are they if it is reused while the store is being read.
         """
         self.readSlowly()
         (log,) = self.store.logs
@@ -165,13 +166,13 @@ class GivenIDTests(StoreTestCase):
 
 class CallbackTests(StoreTestCase):
     """
-    Tests for functions and observers that do something to their stream, or to others.
+    Tests for functions and observers that act on their stream, or on others.
     """
 
     def test_unsubscribesItself(self) -> None:
         """
-        If a C{where} function unsubscribes the stream while events from the store are chosen, those
-        that it has chosen before are not lost.
+        If a C{where} function unsubscribes the stream while it examines events from the store,
+        events accepted before are not lost.
         """
         self.start(window=3)
         events = self.publish(*range(20))
@@ -191,8 +192,8 @@ class CallbackTests(StoreTestCase):
 
     def test_publishes(self) -> None:
         """
-        If a C{where} function publishes so much that the window moves past the client, it goes on
-        from the store, without a reset.
+        If a C{where} function publishes enough for the window to move past the client, the client
+        continues from the store, without a reset.
         """
         channel = self.start(window=3)
         events = self.publish(*range(4))
@@ -211,8 +212,8 @@ class CallbackTests(StoreTestCase):
 
     def test_unsubscribedBeforeTheTurn(self) -> None:
         """
-        A live stream that is unsubscribed when more than the window has is on its way to it gets
-        that when it is subscribed again, without a reset.
+        A live stream that is unsubscribed with more events pending than the window holds gets them
+        when it subscribes again, without a reset.
         """
         channel = self.start(window=1, deliver="stored")
         browser = self.connect()
@@ -230,8 +231,8 @@ class CallbackTests(StoreTestCase):
 
     def test_unsubscribedBeforeTheReset(self) -> None:
         """
-        A stream that is unsubscribed before it could receive a reset receives it when it is
-        subscribed again.
+        A stream that is unsubscribed before a notice of missed events could be sent is notified
+        when it subscribes again.
         """
         self.start(window=3)
         self.publish(*range(20))
@@ -247,12 +248,12 @@ class CallbackTests(StoreTestCase):
 
 class OrderTests(StoreTestCase):
     """
-    Tests for a log with a thread for reading.
+    Tests for a log that reads in a thread.
     """
 
     def test_readFirst(self) -> None:
         """
-        An event that was read before the log said that it is stored is not sent again.
+        An event that was read before the log reported it as stored is not sent again.
         """
         channel = self.start(window=1)
         events = self.publish(*range(3))
@@ -289,14 +290,14 @@ class OrderTests(StoreTestCase):
 
 class SliceTests(StoreTestCase):
     """
-    Tests for the reactor while many clients wait for the store.
+    Tests for the turns of the reactor while many clients wait for the store.
     """
 
     def wait(self) -> Deferred[Any]:
         """
         Let a hundred clients reconnect with different IDs, before the store answers.
 
-        @return: what the first read returns, to be fired with C{self.found}.
+        @return: the result of the first read, to be fired with C{self.found}.
         """
         self.start(window=3)
         events = self.publish(*range(200))
@@ -311,7 +312,7 @@ class SliceTests(StoreTestCase):
 
     def assertSliced(self, act: Callable[[], object]) -> None:
         """
-        Call a function, and run turns: none of them must take long.
+        Call a function, and run turns, which must each be short.
         """
         start = self.time.rightNow
         act()
@@ -323,7 +324,7 @@ class SliceTests(StoreTestCase):
 
     def test_answers(self) -> None:
         """
-        One page may have what clients with many different IDs wait for.
+        One page may serve clients that wait with many different IDs.
         """
         answer = self.wait()
         self.recorder.cost = SLICE / 4
@@ -353,12 +354,12 @@ class SliceTests(StoreTestCase):
 
 class BrokenTests(StoreTestCase):
     """
-    Tests for a log that says that continuity is lost.
+    Tests for a log that reports that continuity is lost.
     """
 
     def breakLog(self) -> None:
         """
-        Lose everything that is stored.
+        Lose all stored events.
         """
         self.content.__init__()  # type: ignore[misc]
         self.content.origins["new"] = 0
@@ -366,7 +367,7 @@ class BrokenTests(StoreTestCase):
 
     def test_unsubscribed(self) -> None:
         """
-        A stream that was unsubscribed then receives the reset when it is subscribed again.
+        A stream that was unsubscribed at that time is notified when it subscribes again.
         """
         self.start(window=3)
         browser = self.connect()
@@ -379,7 +380,7 @@ class BrokenTests(StoreTestCase):
 
     def read(self) -> Any:
         """
-        Have a client read from the store, which takes its time.
+        Have a client read from the store, which answers later.
         """
         self.start(window=3)
         first, *_ = self.publish(*range(10))
@@ -391,7 +392,7 @@ class BrokenTests(StoreTestCase):
 
     def test_reading(self) -> None:
         """
-        A client that reads from the store then receives nothing if the store has what follows.
+        A client that is reading from the store is not notified if the store has the next events.
         """
         browser = self.read()
         self.content.origins["new"] = len(self.content.records)
@@ -402,7 +403,7 @@ class BrokenTests(StoreTestCase):
 
     def test_readingLost(self) -> None:
         """
-        A client that reads from the store then receives one reset if the store lacks what follows.
+        A client that is reading from the store is notified once if the store lacks the next events.
         """
         browser = self.read()
         self.breakLog()
@@ -412,8 +413,8 @@ class BrokenTests(StoreTestCase):
 
     def test_onItsWay(self) -> None:
         """
-        What the store has said before, and only arrives then, counts for nothing: that the client
-        has everything, or that something is missing.
+        An earlier answer of the store that arrives after the loss is ignored, whether it means that
+        the client has everything or that something is missing.
         """
         for isLost, outcome in (True, []), (False, Failure(NotKept())):
             self.kept.clear()
@@ -435,8 +436,8 @@ class BrokenTests(StoreTestCase):
 
     def test_whileSending(self) -> None:
         """
-        Clients that are just being sent an event receive it at once instead; and a stream that an
-        observer unsubscribes then receives nothing.
+        Clients that are just receiving an event are notified immediately instead; and a stream that
+        an observer then unsubscribes is not notified.
         """
         self.start(window=10)
         browsers = [self.connect(where=lambda event: True) for _ in range(4)]
@@ -457,7 +458,7 @@ class BrokenTests(StoreTestCase):
 
 class MemoryTests(StoreTestCase):
     """
-    Tests for what a channel with a store has in memory.
+    Tests for the memory of a channel with a store.
     """
 
     def test_fewPages(self) -> None:
@@ -486,8 +487,8 @@ class MemoryTests(StoreTestCase):
 
     def test_maxAge(self) -> None:
         """
-        What the store has dropped because of its age is not replayed from memory, either; and a
-        history that keeps events for a shorter time goes on to.
+        Events that the store has dropped because of their age are not replayed from memory, either;
+        and a history with a shorter limit continues to apply it.
         """
         self.start()
         self.publish(1)
@@ -511,7 +512,7 @@ class MemoryTests(StoreTestCase):
 
     def test_ageBeforeTheRestart(self) -> None:
         """
-        An event is as old after a restart as before: its age goes on from when it was published.
+        The age of an event survives a restart: it counts from the time of its publication.
         """
         self.start()
         self.publish(1)
@@ -526,12 +527,12 @@ class MemoryTests(StoreTestCase):
 
     def test_placeIsGone(self) -> None:
         """
-        A stream whose place has no name any more receives a reset when it is subscribed again, and
-        what is kept.
+        A stream whose position no longer has an ID is notified when it subscribes again, and
+        receives the kept events.
         """
         channel = self.start(window=1)
         browsers = [self.connect() for _ in range(40)]
-        # So slow that the first events have not been handed to all when the window has moved on.
+        # Slow enough that the window moves on before all streams have received the first events.
         self.recorder.cost = SLICE / 20
         self.recorder.writes.clear()
         channel.publish("1")
@@ -543,7 +544,7 @@ class MemoryTests(StoreTestCase):
         self.recorder.cost = 0.0
         channel.publish("3")
         channel.publish("4")
-        # The store has them all, so the window keeps only one.
+        # The store has all of them, so the window keeps only one.
         channel.history.settle(channel.history.end, True)
         channel.unsubscribe(stream)
         self.settle()
@@ -553,8 +554,8 @@ class MemoryTests(StoreTestCase):
 
     def test_unsubscribedBeforeTheFirst(self) -> None:
         """
-        A stream that is unsubscribed while the very first events are on their way to it, more than
-        the window has, goes on exactly.
+        A stream that is unsubscribed while the very first events are pending, more than the window
+        holds, resumes exactly.
         """
         channel = self.start(window=1)
         browser = self.connect()

@@ -1,5 +1,6 @@
 """
-Tests for L{twisted_sse.channel.subscription}, in memory: what new and reconnecting clients get.
+Tests for L{twisted_sse.channel.subscription}, in memory: the events of new and reconnecting
+clients.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ class NewTests(ChannelTestCase):
 
     def test_nothing(self) -> None:
         """
-        A new client gets nothing that was published before.
+        A new client gets no events published before.
         """
         channel = self.serve()
         channel.publish("before")
@@ -30,8 +31,8 @@ class NewTests(ChannelTestCase):
 
     def test_identifier(self) -> None:
         """
-        A new client first gets an event with the ID of its place, so that it can resume even if it
-        gets no other.
+        A new client first gets an event with the ID of its position, so that it can resume even
+        without any other event.
         """
         channel = self.serve()
         channel.publish("before")
@@ -64,7 +65,7 @@ class NewTests(ChannelTestCase):
 
     def test_identifierOfAChoice(self) -> None:
         """
-        A subscriber to topics gets a first ID too, and resumes its topics from it.
+        A subscriber to topics gets a first ID, too, and resumes its topics from it.
         """
         channel = self.serve()
         browser = self.connect(topics=["a"])
@@ -76,8 +77,8 @@ class NewTests(ChannelTestCase):
 
     def test_identifierOfATurn(self) -> None:
         """
-        A client that joins after a C{publish} and leaves in the same turn misses nothing published
-        later.
+        A client that subscribes after a C{publish} and disconnects in the same turn misses nothing
+        published later.
         """
         channel = self.serve()
         self.connect()
@@ -155,7 +156,7 @@ class NewTests(ChannelTestCase):
 
     def test_lastIsForNewOnes(self) -> None:
         """
-        A reconnecting client gets what it missed, whatever C{last} says.
+        A reconnecting client gets its missed events, regardless of C{last}.
         """
         channel = self.serve()
         events = [channel.publish(str(number)) for number in range(5)]
@@ -205,7 +206,7 @@ class ResumeTests(ChannelTestCase):
 
     def test_missed(self) -> None:
         """
-        A client gets what it missed, then new events, each once and in order.
+        A client gets its missed events, then new events, each once and in order.
         """
         channel = self.serve()
         browser = self.connect()
@@ -338,7 +339,8 @@ class ResumeTests(ChannelTestCase):
 
     def test_whileConnecting(self) -> None:
         """
-        Events published before the headers go out are not lost, and are not queued with the stream.
+        Events published before the headers are sent are not lost, and are not queued with the
+        stream.
         """
         channel = self.serve(maxPending=10)
         first = channel.publish("0")
@@ -365,7 +367,8 @@ class ResumeTests(ChannelTestCase):
 
     def test_gone(self) -> None:
         """
-        A client that disconnects before its headers, or in the middle of a replay, leaves nothing.
+        A client that disconnects before its headers, or in the middle of a replay, leaves nothing
+        behind.
         """
         channel = self.serve()
         first = channel.publish("0")

@@ -45,7 +45,7 @@ class DirectTests(ChannelTestCase):
             self.assertEqual(stream.eventsSent, 5)
             request = stream.request
             assert request is not None
-            # On the slow path, Twisted counts the framing too.
+            # On the slow path, Twisted counts the framing, too.
             self.assertGreaterEqual(request.sentLength, len(browser.body))
         for browser in browsers:
             browser.disconnect()
@@ -53,7 +53,7 @@ class DirectTests(ChannelTestCase):
 
     def test_partly(self) -> None:
         """
-        What the socket does not take follows in order, and a stall is detected.
+        Bytes that the socket does not accept follow in order, and a stall is detected.
         """
         channel = self.serve(stallTimeout=60)
         browser = self.connect()
@@ -71,7 +71,7 @@ class DirectTests(ChannelTestCase):
 
     def test_behindWhatWaits(self) -> None:
         """
-        A published event does not overtake what is queued, in the stream or in its transport.
+        A published event does not overtake queued events, in the stream or in its transport.
         """
         channel = self.serve()
         browser = self.connect()

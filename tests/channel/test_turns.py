@@ -1,5 +1,5 @@
 """
-Tests for L{twisted_sse.channel.channel}, in memory: what is sent in which reactor turn.
+Tests for L{twisted_sse.channel.channel}, in memory: which reactor turn sends what.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from twisted_sse.timing.slices import SLICE
 
 class TurnTests(ChannelTestCase):
     """
-    Tests for what is sent when.
+    Tests for when events are sent.
     """
 
     def writes(self) -> list[tuple[int, int]]:
@@ -40,7 +40,7 @@ class TurnTests(ChannelTestCase):
 
     def test_nextTurn(self) -> None:
         """
-        A published event goes out in the next reactor turn, not in the current one.
+        A published event is sent in the next reactor turn, not in the current one.
         """
         for fast in (False, True):
             if fast:
@@ -55,7 +55,7 @@ class TurnTests(ChannelTestCase):
 
     def test_oneWrite(self) -> None:
         """
-        Events published in one turn go to each stream in one write, however it chose them.
+        Events published in one turn are sent to each stream in one write, however it chose them.
         """
         for fast in (False, True):
             if fast:
@@ -93,7 +93,7 @@ class TurnTests(ChannelTestCase):
 
     def test_endAfterJoining(self) -> None:
         """
-        A stream that subscribes and ends in one turn gets only what was published in between.
+        A stream that subscribes and ends in one turn gets only the events published in between.
         """
         for history in (None, History()):
             channel = self.serve(Channel(history))
@@ -114,7 +114,7 @@ class TurnTests(ChannelTestCase):
 
     def test_turns(self) -> None:
         """
-        Events published in two turns go out in two writes.
+        Events published in two turns are sent in two writes.
         """
         channel = self.serve()
         self.connect()
@@ -128,7 +128,7 @@ class TurnTests(ChannelTestCase):
 
     def test_moreThanAPiece(self) -> None:
         """
-        More than 64 KiB goes out in several writes of at most 64 KiB, in order.
+        More than 64 KiB is sent in several writes of at most 64 KiB, in order.
         """
         for options in ({}, {"where": lambda event: True}, {"topics": ["t"]}):
             channel = self.serve()
@@ -168,7 +168,7 @@ class TurnTests(ChannelTestCase):
         channel = self.serve()
         for _ in range(20):
             self.connect()
-        # Let the streams finish with what went out with the headers.
+        # Let the streams finish with the bytes sent along with the headers.
         self.clock.advance(60)
         counts = {"encode": 0, "chunk": 0}
         encode, chunk = Event.encode, fastwrite._chunk
@@ -269,7 +269,7 @@ class TurnTests(ChannelTestCase):
 
     def test_noHeartbeatBetween(self) -> None:
         """
-        A stream that is sent events gets no heartbeat.
+        A stream that receives events gets no heartbeat.
         """
         for fast in (False, True):
             if fast:
@@ -294,7 +294,7 @@ class SliceTests(ChannelTestCase):
 
     def many(self, number: int = 300, **options: Any) -> list[MemoryStream]:
         """
-        Connect many clients that each take time to write to.
+        Connect many clients, where writing to each takes time.
         """
         self.serve()
         browsers = [self.connect(**options) for _ in range(number)]
@@ -364,7 +364,7 @@ class SliceTests(ChannelTestCase):
 
     def test_order(self) -> None:
         """
-        Events published between two slices go out later, in order for each stream.
+        Events published between two slices are sent later, in order for each stream.
         """
         browsers = self.many()
         sent = ["0"]
@@ -381,7 +381,7 @@ class SliceTests(ChannelTestCase):
 
     def test_severalPieces(self) -> None:
         """
-        More than 64 KiB per stream, sent in several rounds, is sliced too, and in order.
+        More than 64 KiB per stream, sent in several rounds, is sliced, too, and in order.
         """
         browsers = self.many(100)
         sent = [f"{number}".ljust(30_000, "-") for number in range(7)]
@@ -395,7 +395,7 @@ class SliceTests(ChannelTestCase):
 
     def test_ending(self) -> None:
         """
-        Streams that end between two slices do not disturb the others, and have received events
+        Streams that end between two slices do not affect the others, and have received events
         without a gap.
         """
         browsers = self.many()
@@ -488,8 +488,7 @@ class SliceTests(ChannelTestCase):
 
     def test_joining(self) -> None:
         """
-        Streams that join between two slices get their backlog, if any, and new events, no more and
-        no less.
+        Streams that join between two slices get exactly their backlog, if any, and new events.
         """
         self.many()
         first = self.channel.publish("0")
@@ -525,8 +524,8 @@ class SliceTests(ChannelTestCase):
     def test_matching(self) -> None:
         """
         An event with many topics is compared with many patterns in slices, between which others are
-        served; those who come and go meanwhile get what they would get otherwise, and all get
-        everything in one order.
+        served; subscribers that join and leave meanwhile get the same events as otherwise, and all
+        get them in one order.
         """
         self.serve()
         clock, cost = self.clock, self.COST
@@ -580,7 +579,7 @@ class SliceTests(ChannelTestCase):
 
     def test_replayMatching(self) -> None:
         """
-        One that resumes with slow patterns is sent what it missed in slices, too.
+        A stream that resumes with slow patterns receives its missed events in slices, too.
         """
         self.serve()
         clock, cost = self.clock, self.COST
@@ -638,7 +637,7 @@ class SliceTests(ChannelTestCase):
 
     def test_close(self) -> None:
         """
-        Closing between two slices first sends what was published, then ends every stream.
+        Closing between two slices first sends the published events, then ends every stream.
         """
         browsers = self.many()
         self.channel.publish("x")
@@ -677,7 +676,8 @@ class SliceTests(ChannelTestCase):
 
     def test_everybodyLeaves(self) -> None:
         """
-        When every client leaves between two slices nothing is left, and the next client is served.
+        When every client disconnects between two slices, nothing remains, and the next client is
+        served.
         """
         browsers = self.many()
         self.channel.publish("x")
@@ -693,7 +693,7 @@ class SliceTests(ChannelTestCase):
 
     def test_everybodyLeavesAnotherClockComes(self) -> None:
         """
-        When every client leaves between two slices, the next is served by its own clock.
+        When every client disconnects between two slices, the next is served by its own clock.
         """
         browsers = self.many()
         self.channel.publish("x")

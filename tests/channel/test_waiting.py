@@ -22,7 +22,7 @@ class WaitTests(ChannelTestCase):
 
     def test_atOnce(self) -> None:
         """
-        In memory an event is kept at once.
+        In memory an event is kept immediately.
         """
         channel = self.serve()
         browser = self.connect()
@@ -48,7 +48,7 @@ class WaitTests(ChannelTestCase):
 
     def test_observersPublish(self) -> None:
         """
-        An observer that publishes disturbs neither the order nor the IDs of several events.
+        An observer that publishes affects neither the order nor the IDs of several events.
         """
         channel = self.serve()
         browser = self.connect()
@@ -87,7 +87,7 @@ class KeyTests(ChannelTestCase):
 
     def test_once(self) -> None:
         """
-        The same key publishes once, and the answer is that of the first time.
+        The same key publishes once, and later calls return the result of the first.
         """
         self.assertEqual(self.publish("a", "k"), self.publish("a", "k"))
         self.assertEqual(len(self.news.history), 1)
@@ -111,7 +111,7 @@ class KeyTests(ChannelTestCase):
 
     def test_hour(self) -> None:
         """
-        A key is good for an hour.
+        A key is valid for an hour.
         """
         first = self.publish("a", "k")
         self.time.advance(LIFETIME - 1)
@@ -132,7 +132,7 @@ class KeyTests(ChannelTestCase):
 
     def test_noCopies(self) -> None:
         """
-        Of what was published with a key only the IDs are remembered, and of large batches fewer.
+        Of events published with a key only the IDs are remembered, and fewer of large batches.
         """
         text = "x" * 1000
         waiting = self.news.publishAndWait(text, idempotencyKey="k")
@@ -152,6 +152,6 @@ class KeyTests(ChannelTestCase):
 
     def test_wrongType(self) -> None:
         """
-        A key is text.
+        A key must be text.
         """
         self.assertRaises(TypeError, self.news.publishAndWait, "a", idempotencyKey=1)

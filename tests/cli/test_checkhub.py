@@ -35,8 +35,8 @@ class CheckHubTests(ErrorMixin):
         """
         Run the command.
 
-        @param found: what is found at the hub.
-        @return: its exit status, and what it prints.
+        @param found: the findings about the hub.
+        @return: its exit status and output.
         """
 
         async def checkURL(given: Any, reactor: Any) -> list[Finding]:
@@ -59,8 +59,8 @@ class CheckHubTests(ErrorMixin):
 
     def test_report(self) -> None:
         """
-        What was found is a line each, which no hub can write on a terminal what it likes with; and the
-        exit status says whether something differs.
+        Each finding is one line, with which no hub can control the terminal; and the exit status
+        reports whether there are violations.
         """
         good = [Finding(1, Outcome.OK, "200"), Finding(9, Outcome.NOT_TRIED, "it is\nnot seen")]
         status, printed = self.report(good)
@@ -87,7 +87,7 @@ class CheckHubTests(ErrorMixin):
 
     def test_wrong(self) -> None:
         """
-        What is wrong in the command line is said, without secrets.
+        Errors in the command line are reported, without secrets.
         """
         for options, why in (
             (["--key", SECRET], "--key"),

@@ -297,7 +297,7 @@ class ParseTests(ErrorMixin):
 
 class ImportTests(SynchronousTestCase):
     """
-    Tests for what importing the command costs.
+    Tests for the cost of importing the command.
     """
 
     def test_light(self) -> None:
@@ -314,7 +314,7 @@ class ImportTests(SynchronousTestCase):
 
     def test_interrupted(self) -> None:
         """
-        A signal while the command imports what it needs ends it at once and silently, for every
+        A signal during the imports of a command ends it immediately and silently, for every
         command.
         """
         for number, status in (signal.SIGINT, 130), (signal.SIGTERM, 143):
@@ -333,7 +333,7 @@ class StatusTests(SynchronousTestCase):
 
     def test_errors(self) -> None:
         """
-        Each error has an exit status, and giving up after retries has that of the last error.
+        Each error has an exit status, and giving up after retries uses that of the last error.
         """
         statuses: dict[Exception, Status] = {
             StreamBroken("x"): Status.FAILED,
@@ -392,7 +392,7 @@ class DescriptorTests(SynchronousTestCase):
 
     def test_atOnce(self) -> None:
         """
-        Text for which there is room is written at once.
+        Text for which there is room is written immediately.
         """
         output = self.output()
         self.successResultOf(self.write(output, "Grüße\n"))
@@ -449,7 +449,7 @@ class DescriptorTests(SynchronousTestCase):
 
     def test_gone(self) -> None:
         """
-        When the reader closes, writes fail, including one that is waiting.
+        When the reader closes, writes fail, including a waiting one.
         """
         output = self.output()
         writing = self.write(output, "x" * 2**20)
@@ -549,7 +549,7 @@ class MainTests(ErrorMixin):
 
     def test_signals(self) -> None:
         """
-        SIGINT and SIGTERM end the process at once, with the statuses that shells use for them.
+        SIGINT and SIGTERM end the process immediately, with the statuses that shells use for them.
         """
         self.following(Status.ENDED)
         main(["get", URL])
@@ -580,7 +580,7 @@ class MainTests(ErrorMixin):
 
     def test_noErrors(self) -> None:
         """
-        A closed standard error, or one that nothing reads, is ignored.
+        A closed or unread standard error is ignored.
         """
         self.patch(sys, "stderr", None)
         say("something")
@@ -600,7 +600,7 @@ class MainTests(ErrorMixin):
 
     def help(self, *arguments: str) -> str:
         """
-        @return: what an option that only prints something printed.
+        @return: the output of an option that only prints something.
         """
         self.patch(os, "environ", {**os.environ, "COLUMNS": "100", "NO_COLOR": "1"})
         exit = self.assertRaises(SystemExit, main, list(arguments))
@@ -609,7 +609,7 @@ class MainTests(ErrorMixin):
 
     def test_version(self) -> None:
         """
-        C{--version} prints the version, or says that the package is not installed.
+        C{--version} prints the version, or a message that the package is not installed.
         """
         self.patch(release, "version", lambda name: f"1.2.3 of {name}")
         self.assertEqual(self.help("--version"), "twisted-sse 1.2.3 of twisted-sse\n")
@@ -676,7 +676,7 @@ class PageTests(Terminal, ErrorMixin):
 
     def test_printed(self) -> None:
         """
-        The documented output is what is actually printed.
+        The documented output is the actual one.
         """
         event = MessageEvent("message", "hello", "1")
         for form in asText, asJSON, asData:
@@ -685,7 +685,7 @@ class PageTests(Terminal, ErrorMixin):
 
     def test_told(self) -> None:
         """
-        The documented error messages are what is actually printed.
+        The documented error messages are the actual ones.
         """
         command, *told = re.findall(r"(?m)^\$ (.* many .*)\n(.*)$", self.sessions)[0]
         self.assertRaises(SystemExit, parse, shlex.split(command)[1:])

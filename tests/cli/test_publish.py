@@ -40,14 +40,14 @@ URL = "http://localhost/"
 
 def stored(*ids: str | None) -> MemoryResponse:
     """
-    @return: the answer of a server that has stored events.
+    @return: the response of a server that has stored events.
     """
     return answer(200, {"ids": list(ids)})
 
 
 def answer(status: int, value: object, **headers: str) -> MemoryResponse:
     """
-    @return: an answer in JSON.
+    @return: a response in JSON.
     """
     fields = {name.replace("_", "-").encode(): each.encode() for name, each in headers.items()}
     response = MemoryResponse(status, fields, f"{json.dumps(value)}\n".encode(), True)
@@ -93,7 +93,7 @@ class Printer:
 
 class PublishTests(ErrorMixin):
     """
-    Tests for what is sent, and what becomes of it.
+    Tests for requests and their results.
     """
 
     def setUp(self) -> None:
@@ -113,7 +113,7 @@ class PublishTests(ErrorMixin):
         """
         Run the command.
 
-        @param answers: what the server answers.
+        @param answers: the responses of the server.
         """
         self.agent = MemoryAgent(*answers)
         self.patch(publish, "EventStreamAgent", lambda reactor, policy: self.agent)
@@ -127,7 +127,7 @@ class PublishTests(ErrorMixin):
         """
         Run the command to its end.
 
-        @return: the exit status, and what was reported.
+        @return: the exit status, and the messages.
         """
         running = self.begin(*arguments, answers=answers, lines=lines)
         while not running.called:
@@ -150,7 +150,7 @@ class PublishTests(ErrorMixin):
 
     def test_data(self) -> None:
         """
-        One event is sent as a batch of one, with what is given, and a key of its own.
+        One event is sent as a batch of one, with the given fields, and its own key.
         """
         status, told = self.run_(
             "a\n\u20ac", "--event", "e", "--id", "7", "--topic", "t", "--topic", "u", "-v",
@@ -169,7 +169,7 @@ class PublishTests(ErrorMixin):
 
     def test_key(self) -> None:
         """
-        A key that is given is sent, and without C{--verbose} nothing is printed.
+        A given key is sent, and without C{--verbose} nothing is printed.
         """
         status, told = self.run_("x", "--idempotency-key", "k", answers=[stored("1")])
         self.assertEqual((status, told, self.printer.text), (Status.ENDED, "", ""))
@@ -177,8 +177,8 @@ class PublishTests(ErrorMixin):
 
     def test_lines(self) -> None:
         """
-        Lines that are there together are published together, each batch with another key, and only
-        after the one before is stored.
+        Lines that arrive together are published together, each batch with another key, and only
+        after the previous one is stored.
         """
         lines = Lines([b"1", b"", b"\xff"], [b"4"])
         running = self.begin("-", "--verbose", "--topic", "t", answers=[None, None], lines=lines)
@@ -198,14 +198,14 @@ class PublishTests(ErrorMixin):
 
     def test_noLines(self) -> None:
         """
-        Of no lines, nothing is published.
+        Without lines, nothing is published.
         """
         self.assertEqual(self.run_(answers=[]), (Status.ENDED, ""))
         self.assertEqual(self.agent.requests, [])
 
     def test_json(self) -> None:
         """
-        JSON is sent as it is; the first line that is none ends the command, after those before.
+        JSON is sent unchanged; the first invalid line ends the command, after the lines before it.
         """
         self.assertEqual(self.run_("--json", "[1.10]", answers=[stored("1")]), (Status.ENDED, ""))
         self.assertEqual(self.sent(), [[{"data": "[1.10]"}]])
@@ -226,7 +226,7 @@ class PublishTests(ErrorMixin):
 
     def test_again(self) -> None:
         """
-        What may pass is tried again, with the same key, and reported.
+        Temporary failures are retried, with the same key, and reported.
         """
         lost = ResponseNeverReceived([Failure(ConnectionLost())])
         brokenOff = answer(200, {"ids": ["1"]})
@@ -251,14 +251,14 @@ class PublishTests(ErrorMixin):
 
     def test_quiet(self) -> None:
         """
-        With C{--quiet} it is not reported.
+        With C{--quiet} they are not reported.
         """
         answers = [ConnectionRefusedError(), stored("1")]
         self.assertEqual(self.run_("x", "-q", answers=answers), (Status.ENDED, ""))
 
     def test_retryAfter(self) -> None:
         """
-        The server says when to try again.
+        The server determines when to retry.
         """
         running = self.begin(
             "x", answers=[answer(503, {"error": "x"}, retry_after="7"), stored("1")]
@@ -270,7 +270,7 @@ class PublishTests(ErrorMixin):
 
     def test_noAnswer(self) -> None:
         """
-        A server that does not answer is asked again.
+        A request without a response is retried.
         """
         running = self.begin("x", answers=[None, stored("1")])
         self.clock.advance(ANSWER_TIMEOUT)
@@ -281,7 +281,7 @@ class PublishTests(ErrorMixin):
 
     def test_givesUp(self) -> None:
         """
-        After C{--timeout} seconds it gives up, with the status of the last failure.
+        After C{--timeout} seconds the command gives up, with the status of the last failure.
         """
         for failure, expected in (
             (ConnectionRefusedError(), Status.FAILED),
@@ -296,7 +296,7 @@ class PublishTests(ErrorMixin):
 
     def test_refused(self) -> None:
         """
-        What the server refuses is not tried again; what it says is reported.
+        Refused requests are not retried; the server's message is reported.
         """
         for response, why in (
             (answer(401, {"error": "publishing needs a token"}), "401: publishing needs a token"),
@@ -318,7 +318,7 @@ class PublishTests(ErrorMixin):
 
     def test_storedBefore(self) -> None:
         """
-        How much of the input was stored before is reported.
+        The amount of input that was stored before is reported.
         """
         for count, said in (
             (1, "; the line before is stored\n"),
@@ -332,7 +332,7 @@ class PublishTests(ErrorMixin):
 
     def test_certificate(self) -> None:
         """
-        A bad certificate is not tried again, and what helps is reported.
+        After a bad certificate there is no retry, and the remedy is reported.
         """
         status, told = self.run_("x", answers=[BadCertificate("it is expired")])
         self.assertEqual(status, Status.CERTIFICATE)
@@ -340,7 +340,7 @@ class PublishTests(ErrorMixin):
 
     def test_token(self) -> None:
         """
-        A token is sent as a bearer's, and a user in the URL as a user.
+        A token is sent as a bearer token, and a user in the URL by Basic authentication.
         """
         self.run_("x", "--token", "abc", "-H", "Authorization: x", answers=[stored("1")])
         self.assertEqual(self.agent.requests[0].field(b"Authorization"), b"Bearer abc")
@@ -363,7 +363,7 @@ class PublishTests(ErrorMixin):
 
     def test_cannotPrint(self) -> None:
         """
-        If nothing reads the IDs, the rest is published without; if they cannot be written, the
+        If the IDs are not read, the rest is published without; if they cannot be written, the
         command ends.
         """
         self.printer.error = BrokenPipeError()
@@ -423,7 +423,7 @@ class ParseTests(ErrorMixin):
 
     def test_input(self) -> None:
         """
-        C{-} is the standard input, as is the absence of C{DATA}; an empty C{DATA} is an event.
+        C{-} stands for standard input, and so does a missing C{DATA}; an empty C{DATA} is an event.
         """
         self.assertEqual(parsePublish(["publish", URL]).data, None)
         self.assertEqual(parsePublish(["publish", URL, "-"]).data, None)
@@ -480,7 +480,7 @@ class ParseTests(ErrorMixin):
 
 class InputTests(SynchronousTestCase):
     """
-    Tests for the lines that are read.
+    Tests for reading lines.
     """
 
     def setUp(self) -> None:
@@ -512,7 +512,7 @@ class InputTests(SynchronousTestCase):
 
     def test_together(self) -> None:
         """
-        All lines that are there are read together, without their ends.
+        All available lines are read together, without their ends.
         """
         os.write(self.writer, b"1\n\n2\r\n3\r4\nst")
         self.assertEqual(self.successResultOf(self.lines()), [b"1", b"", b"2", b"3\r4"])
@@ -532,7 +532,7 @@ class InputTests(SynchronousTestCase):
 
     def test_waits(self) -> None:
         """
-        Without a whole line, it waits for one, and does not block.
+        Without a whole line, reading waits for one, without blocking.
         """
         os.write(self.writer, b"a")
         lines = self.lines()
@@ -568,7 +568,7 @@ class InputTests(SynchronousTestCase):
 
     def test_longLine(self) -> None:
         """
-        A line that is too long is an error, after the lines before.
+        A line that is too long is an error, after the lines before it.
         """
         path = self.directory / "lines"
         path.write_bytes(b"1\n" + b"x" * (LONGEST_LINE + inputs.CHUNK + 1))
@@ -580,7 +580,7 @@ class InputTests(SynchronousTestCase):
 
     def test_cannotRead(self) -> None:
         """
-        A descriptor that cannot be read is an error; one that has nothing after all is not.
+        A descriptor that cannot be read is an error; one without data is not.
         """
         directory = os.open("/", os.O_RDONLY)
         self.addCleanup(os.close, directory)
@@ -590,7 +590,7 @@ class InputTests(SynchronousTestCase):
 
     def test_taken(self) -> None:
         """
-        If another program reads what was there, it waits again.
+        If another program reads the data first, reading waits again.
         """
         os.set_blocking(self.input.fileno(), False)
         lines = self.lines()
@@ -640,8 +640,8 @@ class MainTests(ErrorMixin):
 
     def test_noFiles(self) -> None:
         """
-        Without a standard input there are no lines, and without a standard output no IDs can be
-        printed; where they are not needed, they need not be there.
+        Without standard input there are no lines, and without standard output no IDs can be
+        printed; if unneeded, they may be missing.
         """
         self.patch(sys, "stdin", None)
         self.patch(sys, "stdout", None)
@@ -654,7 +654,7 @@ class MainTests(ErrorMixin):
 
     def help(self) -> str:
         """
-        @return: what C{--help} prints.
+        @return: the output of C{--help}.
         """
         self.patch(os, "environ", {**os.environ, "COLUMNS": "100", "NO_COLOR": "1"})
         self.assertRaises(SystemExit, main, ["publish", "--help"])
@@ -669,7 +669,7 @@ class MainTests(ErrorMixin):
 
     def test_documented(self) -> None:
         """
-        The documentation lists exactly the options and exit statuses that there are.
+        The documentation lists exactly the existing options and exit statuses.
         """
         said = self.help().partition("options:")[2].partition("exit status:")[0]
         options = set(re.findall(r"(?<![\w-])--?[a-z-]+(?=[\s,])", said, re.IGNORECASE))

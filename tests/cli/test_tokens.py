@@ -32,13 +32,13 @@ ISSUER = "https://issuer.example"
 RESOURCE = "https://hub.example/.well-known/mercure"
 NEW = ["--protocol", "1.0", "--issuer", ISSUER, "--audience", RESOURCE]
 
-#: For PyJWT, which has another clock than the tests.
+#: For PyJWT, whose clock differs from the tests'.
 WITHOUT_TIMES = {"verify_exp": False, "verify_iat": False}
 
 
 class TokenCase(ErrorMixin):
     """
-    What these tests share.
+    Shared parts of these tests.
 
     @ivar now: the time of day.
     """
@@ -47,7 +47,7 @@ class TokenCase(ErrorMixin):
 
     def setUp(self) -> None:
         """
-        Capture what is printed, and put a secret into the environment.
+        Capture the output, and put a secret into the environment.
         """
         super().setUp()
         self.directory = tempfile.mkdtemp()
@@ -69,7 +69,7 @@ class TokenCase(ErrorMixin):
         """
         Run the command.
 
-        @return: its exit status, and what it prints.
+        @return: its exit status and output.
         """
         printed = io.StringIO()
         self.patch(sys, "stdout", printed)
@@ -81,7 +81,7 @@ class TokenCase(ErrorMixin):
 
     def minted(self, *arguments: str) -> str:
         """
-        @return: a token that is made.
+        @return: a newly made token.
         """
         status, printed = self.run_("mint", *arguments)
         self.assertEqual((status, self.stderr.getvalue()), (0, ""))
@@ -98,7 +98,7 @@ class TokenCase(ErrorMixin):
 
     def inspected(self, text: str, *arguments: str, wrong: bool = False) -> str:
         """
-        @return: what is said of a token.
+        @return: the description of a token.
         """
         status, printed = self.run_("inspect", *arguments, "--", text)
         self.assertEqual(self.stderr.getvalue(), "")
@@ -113,7 +113,8 @@ class MintTests(TokenCase):
 
     def test_old(self) -> None:
         """
-        A token of 0.x has the claims that are asked for, is good for an hour, and others read it.
+        A token of 0.x has the requested claims, is valid for an hour, and other programs can read
+        it.
         """
         text = self.minted(
             *["--key", "env:KEY", "--publish", "a", "--publish", "b", "--subscribe", "/c/{d}"],
@@ -136,7 +137,7 @@ class MintTests(TokenCase):
 
     def test_new(self) -> None:
         """
-        A token of 1.0 has all that RFC 9068 demands.
+        A token of 1.0 has everything that RFC 9068 requires.
         """
         text = self.minted(
             *["--key", self.write("key", privatePEM("P-256")), "--key-id", "k", *NEW],
@@ -190,7 +191,7 @@ class MintTests(TokenCase):
 
     def test_never(self) -> None:
         """
-        A token of 0.x that never ends, or that grants nothing, is made with a warning.
+        A token of 0.x that never expires, or grants nothing, causes a warning.
         """
         _, printed = self.run_("mint", "--key", "env:KEY", "--publish", "a", "--expires", "never")
         self.assertNotIn("exp", parse(printed.strip()).claims)
@@ -201,7 +202,7 @@ class MintTests(TokenCase):
 
     def test_keys(self) -> None:
         """
-        A key is in a file or in the environment.
+        A key may be in a file or in the environment.
         """
         path = self.write("key", f"{SECRET}\n")
         for given in (path, f"@{path.removeprefix('file:')}", "env:KEY"):
@@ -237,7 +238,7 @@ class MintTests(TokenCase):
 
     def test_wrong(self) -> None:
         """
-        What does not fit the protocol, and what a hub would refuse, is refused.
+        Options that do not fit the protocol, or that a hub would refuse, are refused.
         """
         for arguments, said in (
             (["--publish-pattern", "/a"], "URI template"),
@@ -263,7 +264,7 @@ class InspectTests(TokenCase):
 
     def test_old(self) -> None:
         """
-        It is shown what a token may do, until when, and that its origin is not known.
+        The output shows what a token grants, until when, and that its origin was not verified.
         """
         text = self.minted(
             *["--key", "env:KEY", "--publish", "*", "--subscribe", "a", "--subscribe", "/b/{c}"],
@@ -283,7 +284,7 @@ class InspectTests(TokenCase):
 
     def test_new(self) -> None:
         """
-        Of a token of 1.0 the issuer and the audience are said too.
+        For a token of 1.0 the issuer and the audience are shown, too.
         """
         text = self.minted(
             *["--key", "env:KEY", *NEW, "--subscribe-pattern", "/o/:id", "--id", "x"],
@@ -305,7 +306,7 @@ class InspectTests(TokenCase):
 
     def test_topics(self) -> None:
         """
-        For each topic it is said what the token may do with it.
+        For each topic the output shows which actions the token grants.
         """
         text = self.minted("--key", "env:KEY", "--publish", "a", "--subscribe", "/b/{c}")
         said = self.inspected(text, "--topic", "a", "--topic", "/b/1", "--topic", "c\x1b[2J")
@@ -323,7 +324,8 @@ class InspectTests(TokenCase):
 
     def test_keys(self) -> None:
         """
-        With the key of the hub, in each form that a hub takes, it is said whether the hub accepts it.
+        With the key of the hub, in each form that a hub accepts, the output shows whether the hub
+        accepts the token.
         """
         private = self.write("private", privatePEM("P-256"))
         text = self.minted("--key", private, "--publish", "a", "--key-id", "k")
@@ -343,7 +345,7 @@ class InspectTests(TokenCase):
 
     def test_badKeys(self) -> None:
         """
-        A key that a hub would not take is refused, and so is one that would have to be fetched.
+        A key that a hub would not accept is refused, and so is one that would have to be fetched.
         """
         text = self.minted("--key", "env:KEY", "--publish", "a")
         private = self.write("private", privatePEM("P-256"))
@@ -353,7 +355,7 @@ class InspectTests(TokenCase):
 
     def test_wrong(self) -> None:
         """
-        Everything that is wrong with a token is said, once.
+        Every problem of a token is reported once.
         """
         for claims, header, reasons in (
             ({"exp": NOW - 7200}, None, ["the token expired 7200 seconds ago"]),
@@ -390,7 +392,7 @@ class InspectTests(TokenCase):
 
     def test_noToken(self) -> None:
         """
-        Text that is not a token is reported as such, and is not repeated.
+        Text that is not a token is reported as such, and not repeated.
         """
         for text in ("abc", "", "a.b.c", "x" * 20_000):
             said = self.inspected(text, "--key", "env:KEY", wrong=True)
@@ -399,8 +401,7 @@ class InspectTests(TokenCase):
 
     def test_input(self) -> None:
         """
-        A token is read from a file or standard input too, with the spaces and the header that it was
-        copied with.
+        A token is read from a file or standard input, too, even with copied spaces and header.
         """
         text = self.minted("--key", "env:KEY", "--publish", "a")
         for given in (text, f"Bearer {text}", f"Authorization: bearer {text}", f" {text}\n"):
@@ -414,7 +415,7 @@ class InspectTests(TokenCase):
 
     def test_claims(self) -> None:
         """
-        What a token says cannot do anything to a terminal.
+        The content of a token cannot control a terminal.
         """
         claims = {"sub": "\x1b[31m\u202e", "mercure": {"publish": ["\x07\n"]}}
         said = self.inspected(handmade(claims, {"alg": "HS256", "kid": "\x1b"}))
@@ -423,7 +424,7 @@ class InspectTests(TokenCase):
 
     def test_encoding(self) -> None:
         """
-        Text that the output cannot have is escaped.
+        Text that the output cannot encode is escaped.
         """
         written = io.BytesIO()
         self.patch(sys, "stdout", io.TextIOWrapper(written, "ascii"))
@@ -451,7 +452,7 @@ class CommandTests(TokenCase):
 
     def test_run(self) -> None:
         """
-        C{twisted-sse token} runs the command; without the extra it says what is missing.
+        C{twisted-sse token} runs the command; without the extra it names the missing package.
         """
         self.patch(sys, "stdout", io.StringIO())
         self.assertEqual(commands.run(["token", "inspect", "x"]), Status.REFUSED)
@@ -476,7 +477,7 @@ class CommandTests(TokenCase):
 
     def test_sessions(self) -> None:
         """
-        The documented sessions print what they show, except for times and tokens.
+        The documented sessions print the output shown, except for times and tokens.
         """
         files = {
             "file:key": self.write("key", SECRET),
@@ -520,7 +521,7 @@ class CommandTests(TokenCase):
 
     def test_examples(self) -> None:
         """
-        The documented claims are those of tokens that are good.
+        The documented claims are those of valid tokens.
         """
         old, new = (json.loads(block) for block in blocks("ref-tokens.md", "json"))
         self.patch(self, "now", old["exp"] - 60)

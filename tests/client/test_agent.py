@@ -30,10 +30,10 @@ from twisted_sse.client.errors import EventSourceError, StreamBroken
 @implementer(ITCPTransport, ISystemHandle)
 class _Transport(StringTransport):
     """
-    A transport that records what is done to it.
+    A transport that records the calls it receives.
 
     @ivar socket: a socket that is not connected.
-    @ivar bufferSize: how much Twisted reads at a time.
+    @ivar bufferSize: the number of bytes that Twisted reads at a time.
     """
 
     bufferSize = 2**16
@@ -135,7 +135,7 @@ class AgentTests(SynchronousTestCase):
 
     def test_keepAlive(self) -> None:
         """
-        The kernel probes an idle connection after a minute and gives up a minute later; where that
+        The kernel probes an idle connection after a minute and gives up a minute later; where this
         cannot be set, the defaults stay.
         """
         for uri in b"http://localhost/", b"https://localhost/":
@@ -151,7 +151,8 @@ class AgentTests(SynchronousTestCase):
 
     def test_noHandshake(self) -> None:
         """
-        A peer that does not answer the TLS handshake is disconnected, and the error says so.
+        A peer that does not answer the TLS handshake is disconnected, and the error names the
+        cause.
         """
         responding, protocol, transport = self.request(b"https://localhost/")
         self.reactor.advance(HANDSHAKE_TIMEOUT - 0.1)

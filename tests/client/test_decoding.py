@@ -49,7 +49,7 @@ def inflater(name: str) -> Inflater:
 
 def decodeAll(decoding: Decoder, pieces: Iterable[bytes]) -> bytes:
     """
-    Feed each piece, and read everything as soon as it can be decoded.
+    Feed each piece, and read all output as soon as it can be decoded.
     """
     decoded = b""
     for each in pieces:
@@ -111,7 +111,7 @@ class InflaterTests(SynchronousTestCase):
     @given(st.lists(st.binary(max_size=60), max_size=5), st.sampled_from([31, 15, -15]))
     def test_flushed(self, parts: list[bytes], wbits: int) -> None:
         """
-        Flushed data is decoded at once, before the rest arrives.
+        Flushed data is decoded immediately, before the rest arrives.
         """
         packer = zlib.compressobj(wbits=wbits)
         decoding = inflater("gzip" if wbits == 31 else "deflate")
@@ -213,7 +213,7 @@ class InflaterTests(SynchronousTestCase):
 
     def test_steps(self) -> None:
         """
-        Input that decodes to nothing is read in steps too: each ends with a member of the file.
+        Input that decodes to nothing is read in steps, too: each ends with a member of the file.
         """
         decoding = inflater("gzip")
         decoding.feed(gzip.compress(b"") * 100)
@@ -232,7 +232,7 @@ class PiecesTests(SynchronousTestCase):
     @given(st.lists(st.binary(max_size=9), max_size=9), st.sampled_from([1, 2, 3, 9]))
     def test_pieces(self, parts: list[bytes], size: int) -> None:
         """
-        What is put in comes out in order, in pieces that are not too large, and none of them empty.
+        Data comes out in the order it was put in, in pieces that are neither too large nor empty.
         """
         decoding = Pieces()
         found = []
@@ -252,7 +252,7 @@ class MakeDecoderTests(SynchronousTestCase):
 
     def test_nothing(self) -> None:
         """
-        A body without an encoding is read as it is, also if C{Content-Encoding} has names that are
+        A body without an encoding is read unchanged, even if C{Content-Encoding} has names that are
         not codings: C{none} keeps a proxy from compressing.
         """
         for name in (
@@ -288,6 +288,6 @@ class MakeDecoderTests(SynchronousTestCase):
 
     def test_long(self) -> None:
         """
-        No more of the header is looked at than there could be any reason for.
+        Only a limited part of the header is examined.
         """
         self.assertIsInstance(makeDecoder("," * 2000 + "gzip"), Pieces)

@@ -49,7 +49,7 @@ class ErrorTests(SynchronousTestCase):
 
     def test_says(self) -> None:
         """
-        Each error says what was wrong.
+        Each error names the problem.
         """
         for error, text in SAYS:
             self.assertEqual(str(error), text)
@@ -66,7 +66,7 @@ class ErrorTests(SynchronousTestCase):
 
     def test_public(self) -> None:
         """
-        All errors are public in the client's module too.
+        All errors are public in the client's module, too.
         """
         for name in clienterrors.__all__:
             self.assertIn(name, client.__all__)

@@ -1,7 +1,7 @@
 """
-Tests for L{twisted_sse.client.failures}: what a user learns about an agent's errors.
+Tests for L{twisted_sse.client.failures}: the messages for an agent's errors.
 
-L{tests.live.test_get} meets them with real servers.
+L{tests.live.test_get} provokes them with real servers.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class SchemeTests(SynchronousTestCase):
 
     def told(self, reason: Exception, isSecure: bool) -> str:
         """
-        @return: what is said of a response that never came.
+        @return: the message for a response that never arrived.
         """
         error = ResponseNeverReceived([Failure(reason)])
         broken = explained(error, isSecure)
@@ -31,8 +31,8 @@ class SchemeTests(SynchronousTestCase):
 
     def test_http(self) -> None:
         """
-        Where an C{https} server does not speak TLS, C{http} is suggested, whatever the version of
-        OpenSSL calls that.
+        Where an C{https} server does not speak TLS, C{http} is suggested, whatever this version of
+        OpenSSL calls the error.
         """
         for said in ("wrong version number", "packet length too long"):
             reason = Exception([("SSL routines", "", said)])

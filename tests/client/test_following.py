@@ -1,6 +1,6 @@
 """
-Tests for L{twisted_sse.client.following} and L{twisted_sse.client.abandoned}, in memory: where a source
-goes, and how it ends when nothing refers to it.
+Tests for L{twisted_sse.client.following} and L{twisted_sse.client.abandoned}, in memory: the URLs
+of a source, and its end when nothing refers to it.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class SourceTestCase(SynchronousTestCase):
 
     def asked(self) -> list[str]:
         """
-        @return: the URLs that were asked for.
+        @return: the requested URLs.
         """
         return [request.uri for request in self.agent.requests]
 
@@ -63,7 +63,7 @@ class URLTests(SourceTestCase):
     def test_function(self) -> None:
         """
         C{url} may be a function, which is called before each attempt, and may return a L{Deferred}
-        or be a coroutine; the source says which URL it has used.
+        or be a coroutine; the source reports the URL it has used.
         """
         numbers = iter(range(1, 9))
 
@@ -87,7 +87,7 @@ class URLTests(SourceTestCase):
 
     def test_later(self) -> None:
         """
-        A request is not made before its URL is there, and C{close} cancels the wait for it.
+        A request is not made before its URL is available, and C{close} cancels the wait for it.
         """
         asking: Deferred[str] = Deferred()
         source = self.source(lambda: asking, eventStream(ONE))
@@ -104,7 +104,7 @@ class URLTests(SourceTestCase):
 
     def test_wrong(self) -> None:
         """
-        What the function raises, and what is not a URL, ends the iteration.
+        An exception in the function, or an invalid URL, ends the iteration.
         """
 
         def url() -> str:
@@ -123,8 +123,7 @@ class URLTests(SourceTestCase):
 
     def test_redirected(self) -> None:
         """
-        Where the server redirects to is remembered only as long as the function returns the same
-        URL.
+        The target of a redirect is remembered only while the function returns the same URL.
         """
 
         def redirect() -> MemoryResponse:
@@ -141,7 +140,7 @@ class URLTests(SourceTestCase):
 
     def test_readOnly(self) -> None:
         """
-        C{url} is what the source was made with, and cannot be set.
+        C{url} is the argument with which the source was made, and cannot be set.
         """
         source = self.source("http://user:secret@sse.example/#a")
         self.assertEqual(source.url, "http://user:secret@sse.example/#a")
@@ -151,12 +150,12 @@ class URLTests(SourceTestCase):
 
 class AttributeTests(SourceTestCase):
     """
-    Tests for what a source says of itself.
+    Tests for the attributes of a source.
     """
 
     def test_retry(self) -> None:
         """
-        C{retry} is what the server sent last, as soon as it is there, and over connections.
+        C{retry} is the server's last value, from its arrival on, across connections.
         """
         stream = eventStream(ONE)
         source = self.source("http://sse.example/", stream, eventStream(ONE))
@@ -175,7 +174,7 @@ class AttributeTests(SourceTestCase):
     def test_readyState(self) -> None:
         """
         The state is C{CONNECTING} before the first use, during a request and between two, C{OPEN}
-        while there is a stream, C{onOpen} included, and C{CLOSED} permanently.
+        while there is a stream, C{onOpen} included, and then permanently C{CLOSED}.
         """
         self.assertEqual((EventSource.CONNECTING, EventSource.OPEN, EventSource.CLOSED), (0, 1, 2))
         states: list[int] = []
@@ -196,12 +195,12 @@ class AttributeTests(SourceTestCase):
 
 class AbandonedTests(SourceTestCase):
     """
-    Tests for sources and readers that nothing refers to any more.
+    Tests for sources and readers to which nothing refers any more.
     """
 
     def setUp(self) -> None:
         """
-        Have nothing collected but what has no reference left.
+        Turn the collector off, so that only reference counting frees objects.
         """
         super().setUp()
         gc.collect()
@@ -211,7 +210,7 @@ class AbandonedTests(SourceTestCase):
 
     def assertClosed(self) -> None:
         """
-        Assert that the connection is closed, by the next turn, and nothing is left.
+        Assert that the connection is closed by the next turn, and nothing remains.
         """
         self.clock.advance(0)
         self.assertTrue(self.response.isCut)
@@ -219,7 +218,7 @@ class AbandonedTests(SourceTestCase):
 
     def makers(self) -> list[Callable[[], Any]]:
         """
-        @return: what makes a source, and what makes a reader, of the response.
+        @return: functions that make a source and a reader of the response.
         """
         return [
             lambda: self.source("http://sse.example/", self.response, readTimeout=9),
@@ -253,7 +252,7 @@ class AbandonedTests(SourceTestCase):
 
     def test_leftLater(self) -> None:
         """
-        The same when the event comes later, in the middle of a read.
+        The connection is closed, too, when the event arrives later, in the middle of a read.
         """
 
         async def leave(events: Any) -> None:
@@ -270,8 +269,8 @@ class AbandonedTests(SourceTestCase):
 
     def test_waits(self) -> None:
         """
-        Who waits for the next event refers to its source, be it in C{async for} or by
-        C{__anext__}, so that goes on.
+        Code that waits for the next event refers to its source, in C{async for} or by C{__anext__},
+        so the source continues.
         """
 
         async def one(make: Callable[[], Any]) -> MessageEvent:
@@ -298,7 +297,8 @@ class AbandonedTests(SourceTestCase):
 
     def test_kept(self) -> None:
         """
-        A source that is left by C{break} and still referred to stays open, and can be gone on with.
+        A source that is left by C{break} while a reference remains stays open, and iteration can
+        continue.
         """
 
         async def first(events: Any) -> str:
@@ -318,7 +318,8 @@ class AbandonedTests(SourceTestCase):
 
     def test_listened(self) -> None:
         """
-        A source with listeners stays open, though only they are left; without them it is closed.
+        A source with listeners stays open, even if only they refer to it; without them it is
+        closed.
         """
         heard: list[str] = []
         ended = self.source("http://sse.example/", self.response).listen(
@@ -333,7 +334,7 @@ class AbandonedTests(SourceTestCase):
 
     def test_between(self) -> None:
         """
-        A source that nothing refers to makes no other connection, and does not keep its timer.
+        A source without references neither reconnects nor keeps its timer.
         """
         source = self.source("http://sse.example/", ConnectionError(), backoff=STEADY)
         taking = Deferred.fromCoroutine(source.__anext__())
@@ -351,7 +352,8 @@ class AbandonedTests(SourceTestCase):
 
     def test_unused(self) -> None:
         """
-        What was never iterated over does nothing at its end, and leaves the response alone.
+        A source or reader that was never iterated over does nothing at its end, and leaves the
+        response untouched.
         """
         for make in self.makers():
             make()
@@ -360,8 +362,8 @@ class AbandonedTests(SourceTestCase):
 
     def test_otherThread(self) -> None:
         """
-        If the last reference goes in another thread, the connection is closed in that of the
-        reactor.
+        If the last reference is dropped in another thread, the connection is closed in the
+        reactor's thread.
         """
         calls: list[Callable[[], object]] = []
         self.clock.callFromThread = calls.append  # type: ignore[attr-defined]
@@ -379,7 +381,7 @@ class AbandonedTests(SourceTestCase):
 
     def test_destroyed(self) -> None:
         """
-        A coroutine that is destroyed while it waits, with all that it waits for, leaves no error.
+        A coroutine that is destroyed while waiting, together with what it awaits, leaves no error.
         """
 
         async def follow(events: Any) -> None:
@@ -396,7 +398,7 @@ class AbandonedTests(SourceTestCase):
 
     def test_error(self) -> None:
         """
-        An error that comes after the last reference was dropped is not an unhandled one.
+        An error that occurs after the last reference was dropped is not reported as unhandled.
         """
         source = self.source("http://sse.example/", self.response, reconnect=False)
         self.successResultOf(Deferred.fromCoroutine(source.__anext__()))

@@ -1,5 +1,5 @@
 """
-Rubbish for the client, in memory, as HTTP and as a body.
+Random input for the client, in memory, as HTTP and as a body.
 
 C{SSE_FUZZ=100} in the environment makes it a hundred times as long.
 """
@@ -44,7 +44,7 @@ EVENTS = (
 
 def body(random: Random) -> bytes:
     """
-    @return: events, more or less, perhaps in chunks or compressed.
+    @return: something close to events, perhaps in chunks or compressed.
     """
     data = b"".join(pick(random, (EVENTS, b"data: x\n\n", b"\n")) for _ in range(3))
     how = random.randrange(5)
@@ -59,7 +59,7 @@ def body(random: Random) -> bytes:
 
 def response(random: Random) -> bytes:
     """
-    @return: a response of HTTP/1.1, more or less.
+    @return: something close to a response of HTTP/1.1.
     """
     lines = [b"HTTP/1.1 " + pick(random, STATUSES)]
     if random.random() < 0.8:
@@ -100,7 +100,8 @@ class FuzzTests(FuzzMixin):
 
     def assertHandled(self, clock: Clock, source: EventSource, taking: Taking) -> None:
         """
-        Assert that a source had events or an error of its own, and leaves nothing when closed.
+        Assert that a source had events or raised one of its errors, and leaves nothing behind when
+        closed.
         """
         source.close()
         clock.advance(0)
@@ -148,7 +149,7 @@ class FuzzTests(FuzzMixin):
                     protocol.dataReceived(piece)
                     reactor.advance(random.choice((0, 0.1)))
                 protocol.connectionLost(Failure(random.choice((ConnectionDone, ConnectionLost))()))
-                # Until it tries again, if it does: but a try must not time out.
+                # Until it retries, if it does; but a try must not time out.
                 for _ in range(random.choice((0, 60))):
                     if len(reactor.tcpClients) == done:
                         reactor.advance(1)

@@ -22,7 +22,7 @@ JSON = {b"Content-Type": b"application/json"}
 
 class NegotiationTests(SynchronousTestCase):
     """
-    Tests for what a response must say.
+    Tests for what a response must have.
     """
 
     def setUp(self) -> None:
@@ -74,7 +74,7 @@ class NegotiationTests(SynchronousTestCase):
     def test_body(self) -> None:
         """
         An answer of another type raises an error with its status, its headers and the beginning of
-        its body: this is how a language model says what is wrong.
+        its body, where APIs of language models describe the error.
         """
         body = b'{"error": {"message": "no such model"}}'
         for status, encoding in (200, None), (200, b"gzip"), (201, None):
@@ -140,8 +140,8 @@ class NegotiationTests(SynchronousTestCase):
 
     def test_parts(self) -> None:
         """
-        Quotes and commas in a type are read as the Fetch standard says (2.2.2, "get, decode, and
-        split"): a string that lacks its end has all that follows.
+        Quotes and commas in a type are read as in the Fetch standard (2.2.2, "get, decode, and
+        split"): an unterminated string includes everything after it.
         """
         for good in (
             rb'text/event-stream; x="a\", text/plain"',
@@ -165,7 +165,7 @@ class NegotiationTests(SynchronousTestCase):
 
     def test_long(self) -> None:
         """
-        However long a header is, and whatever is in it, it is dealt with at once.
+        A header of any length and content is processed quickly.
         """
         began = time.thread_time()
         for size in 4000, 2**18:
@@ -176,5 +176,5 @@ class NegotiationTests(SynchronousTestCase):
                     headers = {b"Retry-After": value, b"Date": value}
                     self.follow(MemoryResponse(503, headers, end=True), reconnect=True)
                     self.follow(MemoryResponse(302, {b"Location": value}, end=True))
-        # It takes a hundredth of that. A quadratic regular expression would take minutes.
+        # It takes a hundredth of this.  A quadratic regular expression would take minutes.
         self.assertLess(time.thread_time() - began, 5)

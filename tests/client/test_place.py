@@ -1,5 +1,5 @@
 """
-Tests for L{twisted_sse.client.place}: URLs, redirects and what else makes a request.
+Tests for L{twisted_sse.client.place}: URLs, redirects and other parts of a request.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ class PlaceTests(SynchronousTestCase):
 
     def test_none(self) -> None:
         """
-        Anything but the URL of a web server raises an error that says why and shows the URL.
+        Anything but the URL of a web server raises an error with the reason and the URL.
         """
         for url, why in (
             ("", "must begin with http"),
@@ -120,7 +120,7 @@ class PlaceTests(SynchronousTestCase):
 
     def test_noQuery(self) -> None:
         """
-        No error tells the query of a URL, which may have a token in it.
+        Errors do not show the query of a URL, which may have a token in it.
         """
         place = Place("https://sse.example/a?s3cret")
         for location in (

@@ -59,9 +59,9 @@ class ReadTests(SynchronousTestCase):
 
     def turns(self, most: int = 1000) -> int:
         """
-        Run the reactor while there is something to do in its next turn.
+        Run the reactor while its next turn has something to do.
 
-        @return: how many turns it has taken.
+        @return: the number of turns.
         """
         for turn in range(most):
             if not any(call.getTime() <= self.clock.seconds() for call in self.clock.calls):
@@ -194,7 +194,7 @@ class ReadTests(SynchronousTestCase):
 
     def test_leftBeforeTooLarge(self) -> None:
         """
-        A caller that leaves before an event that is too large does not get the error.
+        A caller that stops before an event that is too large does not get the error.
         """
 
         async def leave() -> None:
@@ -319,7 +319,7 @@ class ReadTests(SynchronousTestCase):
 
     def test_clockSet(self) -> None:
         """
-        A stream is not taken for silent when the system's clock is set forward.
+        A stream does not count as silent when the system's clock is set forward.
         """
         now = [0.0]
         self.patch(ticker, "time", SimpleNamespace(monotonic=lambda: now[0]))
@@ -381,7 +381,7 @@ class ReadTests(SynchronousTestCase):
 
     def test_comments(self) -> None:
         """
-        C{onComment} gets each comment at once, and its error is raised to the reader, or after
+        C{onComment} gets each comment immediately, and its error is raised to the reader, or after
         C{close} to the transport.
         """
         told: list[str] = []

@@ -1,5 +1,5 @@
 """
-Tests for L{twisted_sse.client.retrying}, in memory: after what a source connects again, and when.
+Tests for L{twisted_sse.client.retrying}, in memory: whether a source reconnects, and when.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class RetryTestCase(SynchronousTestCase):
         """
         Wait for the next request.
 
-        @return: how long that was, in seconds.
+        @return: the duration of the wait, in seconds.
         """
         (call,) = self.clock.getDelayedCalls()
         seconds = call.getTime() - self.clock.seconds()
@@ -78,8 +78,8 @@ class RetryOnTests(RetryTestCase):
 
     def test_default(self) -> None:
         """
-        By default the statuses of servers and proxies that are busy or away for a while pass, and no
-        others.
+        By default the source retries after the statuses of servers and proxies that are busy or
+        temporarily unavailable, and no others.
         """
         expected = {408, 425, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524, 529, 530}
         self.assertEqual(PASSING, expected)
@@ -96,7 +96,7 @@ class RetryOnTests(RetryTestCase):
 
     def test_statuses(self) -> None:
         """
-        C{retryOn} replaces the statuses that pass.
+        C{retryOn} replaces the statuses after which the source retries.
         """
         taking = self.begin(refusal(404), eventStream(ONE), retryOn=[404])
         self.wait()
@@ -108,8 +108,8 @@ class RetryOnTests(RetryTestCase):
 
     def test_function(self) -> None:
         """
-        A function decides about a status, and may return a L{Deferred} or be a coroutine: it cures a
-        401 with a new token.
+        A function decides about a status, and may return a L{Deferred} or be a coroutine: it can
+        fix a 401 with a new token.
         """
         tokens = ["old"]
 
@@ -141,7 +141,7 @@ class RetryOnTests(RetryTestCase):
 
     def test_functionRaises(self) -> None:
         """
-        What the function raises ends the iteration.
+        An exception in the function ends the iteration.
         """
 
         def retryOn(error: BadStatus) -> bool:
@@ -170,7 +170,7 @@ class RetryOnTests(RetryTestCase):
 
     def test_wrong(self) -> None:
         """
-        Anything else than statuses or a function raises an error when the source is made.
+        Anything other than statuses or a function raises an error when the source is made.
         """
         for kind, retryOn in (
             (TypeError, 503),
@@ -191,8 +191,8 @@ class EndTests(RetryTestCase):
 
     def test_emptyEnds(self) -> None:
         """
-        A server that ends each stream at once, without an event, is asked more and more seldom, and
-        given up after C{maxTries}, although it asks for C{retry: 0}.
+        A server that ends each stream immediately, without an event, is retried less and less
+        often, and given up after C{maxTries}, even if it sends C{retry: 0}.
         """
         empty = [eventStream(b"retry: 0\n: hello\n\nid: 7\n\n", end=True) for _ in range(5)]
         taking = self.begin(*empty, backoff=Backoff(jitter=0, maxTries=5))
@@ -201,7 +201,7 @@ class EndTests(RetryTestCase):
         self.assertEqual(taking.error.failures, 5)
         self.assertIsInstance(taking.error.lastError, EventSourceError)
         self.assertIn("without an event", str(taking.error))
-        # It is not an error, for all that.
+        # It is still not an error.
         self.assertEqual(self.errors, [])
 
     def test_emptyWaits(self) -> None:
@@ -213,7 +213,7 @@ class EndTests(RetryTestCase):
 
     def test_withEvents(self) -> None:
         """
-        A stream that has brought an event is not a failure, however short it was.
+        A stream that has delivered an event does not count as a failure, however short it was.
         """
         streams = [eventStream(b"retry: 100\n" + ONE, end=True) for _ in range(9)]
         taking = self.begin(*streams, backoff=Backoff(jitter=0, maxTries=1))
@@ -230,7 +230,7 @@ class EndTests(RetryTestCase):
 
     def test_forgotten(self) -> None:
         """
-        An empty stream that stayed up for a minute makes the failures before it forgotten.
+        An empty stream that stayed open for a minute resets the count of failures.
         """
         stream = eventStream()
         self.begin(ConnectionRefusedError(), ConnectionRefusedError(), stream, None)
@@ -241,8 +241,8 @@ class EndTests(RetryTestCase):
 
     def test_random(self) -> None:
         """
-        Clients whose streams end at the same time reconnect spread, with C{retry}, without it, and
-        for a C{Retry-After}.
+        Clients whose streams end at the same time reconnect at spread times, with and without
+        C{retry}, and after a C{Retry-After}.
         """
         for answer in (
             lambda: eventStream(ONE, end=True),
@@ -256,5 +256,5 @@ class EndTests(RetryTestCase):
                 self.begin(answer(), backoff=Backoff())
                 waits.append(self.wait())
                 self.source.close()
-            # By chance, one in a million runs would have less.
+            # By chance, one run in a million would have less.
             self.assertGreater(max(waits) - min(waits), 0.5)

@@ -165,7 +165,8 @@ class ClientTests(SynchronousTestCase):
 
     def test_readTimeout(self) -> None:
         """
-        Each byte restarts the read timeout, and time in which no events are taken does not count.
+        Each byte restarts the read timeout, and time in which the program takes no events does not
+        count.
         """
         stream = eventStream()
         taking = self.begin(stream, readTimeout=10)
@@ -352,7 +353,7 @@ class ClientTests(SynchronousTestCase):
 
     def test_oddHeaders(self) -> None:
         """
-        Nonsense in C{Retry-After} or C{Date} is ignored.
+        Invalid values of C{Retry-After} or C{Date} are ignored.
         """
         for date in (
             b"Fri, 31 Dec 99999999999999999999 23:59:59 GMT",
@@ -492,7 +493,8 @@ class ThreadTests(ClientTests):
 
     def test_refused(self) -> None:
         """
-        They raise an error that names C{reactor.callFromThread}, and change nothing.
+        Calls from other threads raise an error that names C{reactor.callFromThread}, and change
+        nothing.
         """
         self.begin(eventStream(ONE))
         source = self.source

@@ -16,7 +16,7 @@ from tests.support.memory_agent import MemoryResponse, Taking, eventStream
 from twisted_sse.client import ReadTimeout, StreamBroken, readEvents
 from twisted_sse.format.parser import EventStreamParser
 
-#: The most that may happen in one turn: some milliseconds of work each.
+#: Limits for one turn: some milliseconds of work each.
 MOST_EVENTS = 8000
 MOST_COMMENTS = 4000
 MOST_BYTES = 2**21
@@ -57,7 +57,7 @@ class TurnTests(SynchronousTestCase):
 
         @return: whether there was something to do.
         """
-        # Not by advance(0): that goes on with calls that are made meanwhile.
+        # Not by advance(0): that also makes calls scheduled meanwhile.
         due = [call for call in self.clock.calls if call.getTime() <= self.clock.seconds()]
         for call in due:
             if call.active():
@@ -70,10 +70,10 @@ class TurnTests(SynchronousTestCase):
         """
         Run all turns, and check that none of them does too much.
 
-        @return: how many there were.
+        @return: the number of turns.
         """
         turns = 0
-        # From the start of the read, that is.
+        # Counted from the start of the read.
         events = comments = parsed = 0
         while True:
             self.assertLessEqual(len(taking.data) - events, MOST_EVENTS)
@@ -86,8 +86,8 @@ class TurnTests(SynchronousTestCase):
 
     def test_bomb(self) -> None:
         """
-        A body of comments that is small when compressed is read over many turns, and others have
-        theirs in between.
+        A body of comments that is small when compressed is read over many turns, and other code
+        runs in between.
         """
         body = gzip.compress(b":\n" * 2**19)
         for onComment in None, self.comments.append:
@@ -130,8 +130,8 @@ class TurnTests(SynchronousTestCase):
 
     def test_usual(self) -> None:
         """
-        What a connection usually receives at a time is read in one turn, and an event of a megabyte
-        too.
+        The amount that a connection usually receives at a time is read in one turn, and an event of
+        a megabyte, too.
         """
         event = b"id: 1234567\nevent: message\ndata: " + b"x" * 152 + b"\n\n"
         for body, count in (event * 350, 350), (b"data: " + b"x" * 2**20 + b"\n\n", 1):
@@ -144,7 +144,7 @@ class TurnTests(SynchronousTestCase):
 
     def test_pauses(self) -> None:
         """
-        The connection is paused until what has arrived is read, so that nothing piles up.
+        The connection is paused until the received data has been read, so that nothing piles up.
         """
         response = eventStream()
         taking = self.read(response)
@@ -174,14 +174,14 @@ class TurnTests(SynchronousTestCase):
 
     def test_end(self) -> None:
         """
-        The end of the body is reported after its last event, though the connection is lost long
+        The end of the body is reported after its last event, even if the connection was lost long
         before.
         """
         for reason, kind in (None, type(None)), (ConnectionLost(), StreamBroken):
             response = eventStream()
             taking = self.read(response)
             response.write(b"data:\n\n" * 20_000)
-            # The transport tells the protocol at once, paused or not.
+            # The transport notifies the protocol immediately, paused or not.
             response.isPaused = False
             if reason is None:
                 response.end()
@@ -194,7 +194,7 @@ class TurnTests(SynchronousTestCase):
 
     def test_close(self) -> None:
         """
-        After C{close} between two turns nothing is read any more, and no delayed call is left.
+        After C{close} between two turns nothing more is read, and no delayed call is left.
         """
         response = eventStream()
         taking = self.read(response)
@@ -207,7 +207,8 @@ class TurnTests(SynchronousTestCase):
 
     def test_timeout(self) -> None:
         """
-        Time in which the client has not yet read what has arrived is not the server's silence.
+        Time in which the client has not yet read the received data does not count as silence of the
+        server.
         """
         response = eventStream()
         taking = self.read(response, readTimeout=1)

@@ -1,6 +1,6 @@
 """
 Tests for L{twisted_sse.daemon.access}, L{twisted_sse.daemon.auth} and L{twisted_sse.daemon.paths}:
-who may read what from the whole daemon.
+access to the whole daemon.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ class AddressTests(ExposureTestCase):
 
     def test_refused(self) -> None:
         """
-        Listening for private data on an address that others could reach is refused with the reason.
+        Listening for private data on an address that others can reach is refused with the reason.
         """
         for where in "tcp:1", "tcp:1:interface=10.0.0.1", "tcp6:1":
             line = self.refusal("--source", self.source, "--listen", where)
@@ -107,7 +107,7 @@ class AddressTests(ExposureTestCase):
 
     def test_saysLocal(self) -> None:
         """
-        A description says that an endpoint is local by its interface.
+        A description declares an endpoint as local by its interface.
         """
         for description in "tcp:1:interface=127.0.0.1", r"tcp6:1:interface=\:\:1:backlog=5":
             self.assertTrue(saysLocal(description))
@@ -122,14 +122,14 @@ class NameTests(ExposureTestCase):
 
     def statuses(self, *arguments: str, names: list[str]) -> list[int | None]:
         """
-        Request the page under these names.
+        Request the page with these names.
         """
         (client,) = self.clients(*arguments)
         return [client.get("/", headers={**BROWSER, "Host": name}).status for name in names]
 
     def test_names(self) -> None:
         """
-        A daemon for this machine only accepts only the names of loopback.
+        A daemon for this machine accepts only the names of loopback.
         """
         good = [
             "localhost", "localhost:8080", "LOCALHOST.", "app.localhost:1", "127.0.0.1",
@@ -143,7 +143,7 @@ class NameTests(ExposureTestCase):
         arguments = ["--source", self.source]
         self.assertEqual(self.statuses(*arguments, names=good), [200] * len(good))
         self.assertEqual(self.statuses(*arguments, names=bad), [421] * len(bad))
-        # No header, as in HTTP/1.0, or a good one and a bad one (RFC 9112, 3.2).
+        # No header, as in HTTP/1.0, or a valid one and an invalid one (RFC 9112, 3.2).
         for hosts, refused in (
             ([], True),
             (["localhost"], False),
@@ -212,7 +212,8 @@ class PasswordTests(ExposureTestCase):
 
     def test_wrong(self) -> None:
         """
-        A thousand wrong passwords are refused and leave nothing, and the right one still works.
+        A thousand wrong passwords are refused and leave nothing behind, and the right one still
+        works.
         """
         (client,) = self.clients("--source", self.source, "--auth", "memory:alice:wonderland")
         for secret in "", "x", "wonder", "\xe9", "wonderland:":
@@ -256,7 +257,7 @@ class PasswordTests(ExposureTestCase):
 
     def test_preflight(self) -> None:
         """
-        A CORS preflight is answered without the password, and nothing else is.
+        A CORS preflight is answered without the password, and no other request is.
         """
         (client,) = self.clients(
             *("--source", SOURCE, "--auth", "memory:a:b", "--origin", "https://a.example")
@@ -290,8 +291,8 @@ class PasswordTests(ExposureTestCase):
 
     def test_unreadable(self) -> None:
         """
-        While a file of passwords cannot be read, as when no descriptor is left, a user whom no other
-        C{--auth} knows is answered 503: 401 would say that the password is wrong.
+        While a file of passwords cannot be read, such as when no descriptor is left, a user whom no
+        other C{--auth} knows gets a 503: a 401 would mean that the password is wrong.
         """
         users = self.directory / "users"
         users.write_text("alice:wonderland\n", encoding="ascii")
@@ -312,7 +313,7 @@ class PasswordTests(ExposureTestCase):
 
     def test_checkerFails(self) -> None:
         """
-        The same holds for a checker that raises what the system says.
+        The same holds for a checker that raises an error of the system.
         """
 
         class Checker:
@@ -351,7 +352,7 @@ class PathTests(ExposureTestCase):
 
     def test_refused(self) -> None:
         """
-        A path that is invalid, reserved or taken is refused.
+        A path that is invalid, reserved or already used is refused.
         """
         for path in (
             "/metrics",
@@ -394,7 +395,7 @@ class PathTests(ExposureTestCase):
 
     def test_metricsFormat(self) -> None:
         """
-        Metrics are returned whatever C{Accept} says.
+        Metrics are returned whatever C{Accept} contains.
         """
         (client,) = self.clients("--source", SOURCE)
         for accept in "\xff", "application/openmetrics-text; version=abc", "*/*":
@@ -403,8 +404,8 @@ class PathTests(ExposureTestCase):
 
     def test_metrics(self) -> None:
         """
-        Metrics include lines and the process, and without prometheus-client the response says what
-        to install.
+        Metrics include lines and the process, and without prometheus-client the response names the
+        package to install.
         """
         (client,) = self.clients("--source", f"/x={self.source}")
         answer = client.get("/metrics")

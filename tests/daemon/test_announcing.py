@@ -1,5 +1,5 @@
 """
-Tests for L{twisted_sse.daemon.announcing}: what the daemon says when it has started.
+Tests for L{twisted_sse.daemon.announcing}: the daemon's messages when it has started.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Port:
 
     def getHost(self) -> Any:
         """
-        @return: where.
+        @return: the address.
         """
         return self._address
 
@@ -44,12 +44,12 @@ def tcp(host: str, number: int = 8080) -> Any:
 
 class AnnounceTests(OptionsMixin):
     """
-    Tests for what is logged.
+    Tests for the log messages.
     """
 
     def setUp(self) -> None:
         """
-        Go to a directory with a log file, and listen to our log.
+        Change to a directory with a log file, and observe our log.
         """
         super().setUp()
         temporary = TemporaryDirectory()
@@ -65,7 +65,7 @@ class AnnounceTests(OptionsMixin):
         self, *arguments: str, host: str = "127.0.0.1", opened: list[Opened] | None = None
     ) -> tuple[str, list[str]]:
         """
-        @return: what a terminal shows, without styles, and the lines of the log.
+        @return: the text on a terminal, without styles, and the lines of the log.
         """
         self.events.clear()
         announce(
@@ -78,7 +78,7 @@ class AnnounceTests(OptionsMixin):
 
     def test_file(self) -> None:
         """
-        A file has a page, a stream, and is for this machine.
+        A file has a page and a stream, and is for this machine only.
         """
         block, lines = self.said("app.log")
         self.assertEqual(
@@ -127,7 +127,7 @@ Press Ctrl-C to stop.""",
 
     def test_access(self) -> None:
         """
-        Who may read is said as it is.
+        The permitted readers are described correctly.
         """
         Path("users").write_text("alice:wonderland\n", encoding="ascii")
         anyone = "anyone who can reach this machine, on 0.0.0.0:8080"
@@ -152,7 +152,7 @@ Press Ctrl-C to stop.""",
 
     def test_publishing(self) -> None:
         """
-        Where events are posted there is a command that does so.
+        If events can be posted, a command that does so is shown.
         """
         block, lines = self.said("post")
         self.assertIn("  Publish  curl -d hello http://localhost:8080/\n", block)
@@ -163,7 +163,7 @@ Press Ctrl-C to stop.""",
 
     def test_where(self) -> None:
         """
-        The address is one that a browser on this machine can open, if there is any.
+        The address is one that a browser on this machine can open, if there is one.
         """
         for description, port, url in (
             ("tcp:8080", tcp("0.0.0.0"), "http://localhost:8080/"),
@@ -183,7 +183,7 @@ Press Ctrl-C to stop.""",
 
     def test_untrusted(self) -> None:
         """
-        The name of a file cannot do anything to the terminal.
+        The name of a file cannot control the terminal.
         """
         block, _ = self.said("file:a\x1b[2J.log")
         self.assertNotIn("\x1b", block)

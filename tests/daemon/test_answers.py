@@ -57,7 +57,7 @@ class AnswerTests(OptionsMixin):
 
     def test_ok(self) -> None:
         """
-        A request for neither the stream nor HTML gets C{ok}; nothing can be sent there.
+        A request for neither the stream nor HTML gets C{ok}; the path accepts no POST.
         """
         client = self.client()
         for headers in {}, {"Accept": "*/*"}, {"Accept": "application/json, text/html;q=0"}:
@@ -69,7 +69,7 @@ class AnswerTests(OptionsMixin):
 
     def test_page(self) -> None:
         """
-        A browser gets the page, whose policy allows only what is served with it.
+        A browser gets the page, whose policy allows only files served with it.
         """
         answer = self.client().get("/", headers=BROWSER)
         self.assertEqual(answer.status, 200)
@@ -100,7 +100,7 @@ class AnswerTests(OptionsMixin):
 
     def test_pageFiles(self) -> None:
         """
-        The files that the page refers to are served, and nothing is inline or from elsewhere.
+        The files to which the page refers are served, and nothing is inline or from another server.
         """
         client = self.client()
         html = client.get("/", headers=BROWSER).text

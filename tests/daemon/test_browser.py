@@ -43,7 +43,7 @@ class Pool:
 
     def getThreadPool(self) -> None:
         """
-        There is none.
+        No browser is available.
         """
 
 
@@ -57,7 +57,7 @@ class OpenTests(OptionsMixin):
         Open a page.
 
         @param found: the browser, or an exception.
-        @return: what the log says.
+        @return: the log messages.
         """
 
         def get() -> Any:
@@ -101,7 +101,7 @@ class OpenTests(OptionsMixin):
 
     def test_terminal(self) -> None:
         """
-        A browser that runs in the terminal is taken if the user has chosen it.
+        A browser that runs in the terminal is used if the user has chosen it.
         """
         opened: list[str] = []
         text = webbrowser.GenericBrowser("w3m")

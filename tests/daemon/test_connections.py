@@ -1,5 +1,5 @@
 """
-Tests for L{twisted_sse.daemon.connections}: connections that have not sent a whole request.
+Tests for L{twisted_sse.daemon.connections}: connections that have not sent a complete request.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ except ImportError:
 
 REQUEST = b"GET /%s HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
-#: The time for a request, and how long a connection may be idle, in seconds.
+#: The time for a request, and the idle timeout of a connection, in seconds.
 TIMEOUT = 10
 IDLE = 40
 
@@ -60,21 +60,21 @@ class Transport(StringTransport):
 
     def abortConnection(self) -> None:
         """
-        Note that it was aborted.
+        Record the abort.
         """
         self.aborted = True
 
     @property
     def isOpen(self) -> bool:
         """
-        Whether it is open.
+        Whether the connection is open.
         """
         return not self.aborted and not self.disconnecting
 
 
 class Root(Resource):
     """
-    Answers at once, or when it is asked to.
+    Answers immediately, or on demand.
     """
 
     isLeaf = True
@@ -135,7 +135,7 @@ class ConnectionTestCase(SynchronousTestCase):
 
     def assertForgotten(self) -> None:
         """
-        Assert that nothing is kept of any connection.
+        Assert that nothing of any connection is kept.
         """
         kept = self.connections
         self.assertEqual((kept._all, dict(kept._waiting), kept._byAddress), ({}, {}, {}))
@@ -144,13 +144,13 @@ class ConnectionTestCase(SynchronousTestCase):
 
 class TimeoutTests(ConnectionTestCase):
     """
-    Tests for the time that a whole request may take.
+    Tests for the time limit of a complete request.
     """
 
     def test_dribble(self) -> None:
         """
-        A connection that adds to its request is closed when the time for the whole is over, whatever
-        part of the request it is.
+        A connection that adds to its request is closed when the time for the whole has passed,
+        whatever part of the request it is.
         """
         for start in (
             b"",
@@ -172,8 +172,8 @@ class TimeoutTests(ConnectionTestCase):
 
     def test_silent(self) -> None:
         """
-        A connection over which nothing comes is closed after the same time: a TLS handshake shows
-        nothing of itself here.
+        A connection on which nothing arrives is closed after the same time: a TLS handshake is
+        invisible here.
         """
         protocol, transport = self.connect()
         self.clock.advance(TIMEOUT)
@@ -183,7 +183,7 @@ class TimeoutTests(ConnectionTestCase):
 
     def test_answering(self) -> None:
         """
-        While a request is answered, the time does not run, whatever comes after it.
+        While a request is answered, the time does not count, whatever arrives after it.
         """
         protocol, transport = self.connect()
         protocol.dataReceived(REQUEST % b"hold" + b"GET / HT")
@@ -191,7 +191,7 @@ class TimeoutTests(ConnectionTestCase):
         protocol.dataReceived(b"T")
         self.clock.advance(10 * IDLE)
         self.assertTrue(transport.isOpen)
-        # What has come meanwhile is the beginning of a request.
+        # Bytes that arrived meanwhile are the beginning of a request.
         self.root.held.pop().finish()
         self.clock.advance(TIMEOUT - 1)
         self.assertTrue(transport.isOpen)
@@ -202,7 +202,7 @@ class TimeoutTests(ConnectionTestCase):
 
     def test_keepAlive(self) -> None:
         """
-        After an answer the connection may be idle for longer, and the time for the next request
+        After a response the connection may be idle for longer, and the time for the next request
         begins with its first byte.
         """
         protocol, transport = self.connect()
@@ -222,7 +222,7 @@ class TimeoutTests(ConnectionTestCase):
 
     def test_idle(self) -> None:
         """
-        A connection that stays idle after an answer is closed in order, and aborted if that takes
+        A connection that stays idle after a response is closed cleanly, and aborted if that takes
         too long.
         """
         protocol, transport = self.connect()
@@ -239,7 +239,7 @@ class TimeoutTests(ConnectionTestCase):
 
     def test_last(self) -> None:
         """
-        A connection that is to be closed after an answer is aborted if its peer keeps it.
+        A connection that should close after a response is aborted if its peer keeps it open.
         """
         protocol, transport = self.connect()
         protocol.dataReceived(b"GET / HTTP/1.0\r\n\r\n")
@@ -252,7 +252,7 @@ class TimeoutTests(ConnectionTestCase):
 
     def test_off(self) -> None:
         """
-        Without a limit a request may take any time.
+        Without a limit a request may take any length of time.
         """
         self.limit(timeout=None)
         protocol, transport = self.connect()
@@ -266,7 +266,7 @@ class TimeoutTests(ConnectionTestCase):
 
     def test_lost(self) -> None:
         """
-        Nothing is left of a connection that is lost, in whatever state.
+        A lost connection leaves nothing behind, in any state.
         """
         for data in (b"", b"GET /", REQUEST % b"", REQUEST % b"hold"):
             protocol, _ = self.connect()
@@ -277,7 +277,7 @@ class TimeoutTests(ConnectionTestCase):
 
     def test_others(self) -> None:
         """
-        A site without limits is as it was.
+        A site without limits behaves as before.
         """
         self.site.connections = None
         protocol, transport = self.connect()
@@ -287,13 +287,13 @@ class TimeoutTests(ConnectionTestCase):
 
 class DrainTests(ConnectionTestCase):
     """
-    Tests for how connections end when the daemon does.
+    Tests for the end of connections when the daemon stops.
     """
 
     def test_answered(self) -> None:
         """
-        A request that is being answered, or still on its way, is answered before its connection is
-        closed; the others are closed at once.
+        A request that is being answered, or is still arriving, is answered before its connection is
+        closed; other connections are closed immediately.
         """
         new, newTransport = self.connect()
         idle, idleTransport = self.connect()
@@ -328,7 +328,7 @@ class DrainTests(ConnectionTestCase):
 
     def test_farAway(self) -> None:
         """
-        A client that was accepted, and has still to shake hands, is answered.
+        A client that was accepted, and has not finished its handshake, is answered.
         """
         protocol, transport = self.connect()
         drained = self.connections.drain(5)
@@ -344,7 +344,7 @@ class DrainTests(ConnectionTestCase):
 
     def test_pipelined(self) -> None:
         """
-        Requests that were sent one behind the other are all answered.
+        Pipelined requests are all answered.
         """
         protocol, transport = self.connect()
         protocol.dataReceived(REQUEST % b"hold" + REQUEST % b"hold" + REQUEST % b"")
@@ -360,7 +360,7 @@ class DrainTests(ConnectionTestCase):
 
     def test_time(self) -> None:
         """
-        It takes no longer than it may.
+        Stopping takes no longer than allowed.
         """
         protocol, _ = self.connect()
         protocol.dataReceived(b"GET /")
@@ -392,7 +392,7 @@ class HTTP2Tests(ConnectionTestCase):
         Make a client.
         """
         super().setUp()
-        # Twisted's HTTP/2 does not ask its site.
+        # Twisted's HTTP/2 does not call its site.
         self.patch(internet, "reactor", self.clock)
         self.client = h2.connection.H2Connection(h2.config.H2Configuration(client_side=True))
         self.protocol, self.transport = self.connect(h2=True)
@@ -401,7 +401,7 @@ class HTTP2Tests(ConnectionTestCase):
 
     def flush(self) -> None:
         """
-        Exchange what both have to say.
+        Exchange the pending data of both sides.
         """
         self.protocol.dataReceived(self.client.data_to_send())
         self.clock.advance(0)
@@ -423,7 +423,7 @@ class HTTP2Tests(ConnectionTestCase):
 
     def ping(self, seconds: int) -> None:
         """
-        Let time pass, with something from the client in each second.
+        Let time pass, with data from the client in each second.
         """
         for _ in range(seconds):
             self.client.ping(b"12345678")
@@ -432,8 +432,8 @@ class HTTP2Tests(ConnectionTestCase):
 
     def test_drain(self) -> None:
         """
-        A connection is closed when its last request is answered to the end, and not sooner;
-        whatever else its client says does not matter.
+        A connection is closed once its last request is answered completely, and not earlier; the
+        client's other frames do not matter.
         """
         number = self.request("/hold")
         drained = self.connections.drain(5)
@@ -467,7 +467,7 @@ class HTTP2Tests(ConnectionTestCase):
 
     def test_unfinished(self) -> None:
         """
-        A stream whose request is not whole does not count.
+        A stream whose request is incomplete does not count.
         """
         self.request("/", end=False)
         self.ping(TIMEOUT)
@@ -475,8 +475,8 @@ class HTTP2Tests(ConnectionTestCase):
 
     def test_streams(self) -> None:
         """
-        While one of its streams is answered, a connection may stay; after the last the time for
-        a request begins.
+        While one of its streams is answered, a connection may stay; after the last the time for a
+        request begins.
         """
         numbers = [self.request("/hold") for _ in range(3)]
         self.ping(10 * TIMEOUT)
@@ -495,7 +495,7 @@ class HTTP2Tests(ConnectionTestCase):
 
     def test_reset(self) -> None:
         """
-        A stream that the server resets itself does not count, though Twisted does not report it.
+        A stream that the server resets itself, which Twisted does not report, does not count.
         """
         self.request("/hold")
         self.root.held.pop().channel.abortConnection()
@@ -506,12 +506,12 @@ class HTTP2Tests(ConnectionTestCase):
 
 class CountTests(ConnectionTestCase):
     """
-    Tests for how many connections may wait for a request.
+    Tests for the number of connections waiting for a request.
     """
 
     def test_most(self) -> None:
         """
-        If there are too many, the one that has waited longest is closed for each that comes.
+        If there are too many, each new connection closes the one that has waited longest.
         """
         self.limit(3)
         transports = [self.connect(f"192.0.2.{number}")[1] for number in range(5)]
@@ -519,7 +519,7 @@ class CountTests(ConnectionTestCase):
 
     def test_perAddress(self) -> None:
         """
-        If one address has too many, its own is closed that has waited longest.
+        If one address has too many, its own longest-waiting connection is closed.
         """
         self.limit(100, 2)
         other = self.connect("192.0.2.9")[1]
@@ -529,7 +529,7 @@ class CountTests(ConnectionTestCase):
 
     def test_streams(self) -> None:
         """
-        Connections that are being answered do not count, however many they are.
+        Connections that are being answered do not count, whatever their number.
         """
         self.limit(2, 2)
         streams = []
@@ -542,7 +542,7 @@ class CountTests(ConnectionTestCase):
 
     def test_turn(self) -> None:
         """
-        Having sent a whole request, a connection waits anew: it is the last to be closed.
+        After a complete request a connection begins to wait anew: it is the last to be closed.
         """
         self.limit(2)
         first, one = self.connect()
@@ -553,7 +553,7 @@ class CountTests(ConnectionTestCase):
 
     def test_answersLeave(self) -> None:
         """
-        When many answers end at once, as in a drain, none of them is cut off.
+        When many responses end at the same time, as in a drain, none of them is cut off.
         """
         self.limit(2, 2)
         transports = []
@@ -571,7 +571,7 @@ class CountTests(ConnectionTestCase):
 
     def test_proxies(self) -> None:
         """
-        Connections of trusted proxies do not count; those over a UNIX socket are one address's,
+        Connections of trusted proxies do not count; those over a UNIX socket count as one address,
         unless proxies are trusted.
         """
         for proxies, isOpen in ((), False), (("192.0.2.0/24",), True):
@@ -589,7 +589,7 @@ class CountTests(ConnectionTestCase):
 
     def test_told(self) -> None:
         """
-        The log tells that connections are closed, at most once in a minute.
+        Closed connections are logged, at most once a minute.
         """
         self.limit(1, timeout=None)
         with capturedLogs() as logged:
@@ -603,12 +603,12 @@ class CountTests(ConnectionTestCase):
 
 class DescriptorTests(ConnectionTestCase):
     """
-    Tests for descriptors that run short.
+    Tests for a shortage of descriptors.
     """
 
     def setUp(self) -> None:
         """
-        Listen, with as many descriptors as a test says.
+        Listen, with a given number of descriptors.
         """
         super().setUp()
         self.free = 1000
@@ -627,14 +627,15 @@ class DescriptorTests(ConnectionTestCase):
 
     def count(self, fd: int, most: int) -> int:
         """
-        @return: how many descriptors are free.
+        @return: the number of free descriptors.
         """
         self.counted.append(most)
         return min(self.free, most)
 
     def test_plenty(self) -> None:
         """
-        As long as there are enough, they are counted again only when as many were accepted.
+        While there are enough, they are counted again only after that number of connections was
+        accepted.
         """
         for _ in range(10):
             self.port.doRead()
@@ -650,8 +651,8 @@ class DescriptorTests(ConnectionTestCase):
 
     def test_short(self) -> None:
         """
-        When they run short, those that have waited longest are closed, no more are accepted than
-        there is room for, and some are kept for other files.
+        In a shortage, the longest-waiting connections are closed, no more are accepted than there
+        is room for, and some descriptors are kept for other files.
         """
         transports = [self.connect()[1] for _ in range(SPARE)]
         self.free = KEPT + 3
@@ -667,7 +668,7 @@ class DescriptorTests(ConnectionTestCase):
 
     def test_idle(self) -> None:
         """
-        A connection that was answered is closed in order then.
+        In a shortage, a connection that was answered is closed cleanly.
         """
         protocol, transport = self.connect()
         protocol.dataReceived(REQUEST % b"")
@@ -677,7 +678,7 @@ class DescriptorTests(ConnectionTestCase):
 
     def test_holds(self) -> None:
         """
-        Unless the answer has not left: then it is aborted.
+        If the response has not been sent completely, the connection is aborted.
         """
         self.patch(connections, "heldBy", lambda transport: 1)
         protocol, transport = self.connect()
@@ -688,8 +689,8 @@ class DescriptorTests(ConnectionTestCase):
 
     def test_none(self) -> None:
         """
-        When there is neither a descriptor nor a connection that waits, nothing is accepted for a
-        while, unless the port is closed meanwhile.
+        Without a free descriptor or a waiting connection, nothing is accepted for a while, unless
+        the port is closed meanwhile.
         """
         self.free = KEPT
         with capturedLogs() as logged:
@@ -705,7 +706,7 @@ class DescriptorTests(ConnectionTestCase):
 
     def test_other(self) -> None:
         """
-        What listens otherwise is left alone.
+        Ports of another type are not guarded.
         """
         port: Any = object()
         self.connections.guard(port)
@@ -713,12 +714,12 @@ class DescriptorTests(ConnectionTestCase):
 
 class CountDescriptorsTests(SynchronousTestCase):
     """
-    Tests for how descriptors are counted.
+    Tests for counting descriptors.
     """
 
     def test_count(self) -> None:
         """
-        What is free is counted, up to a number, and nothing is left open.
+        Free descriptors are counted, up to a number, and nothing is left open.
         """
         before = len(os.listdir("/dev/fd"))
         with socket.socket() as some:
@@ -754,7 +755,7 @@ class OptionTests(OptionsMixin):
 
     def test_default(self) -> None:
         """
-        By default there may be as many as the limit on open files allows, half of them of one
+        By default the limit on open files sets the number of connections, half of them for one
         address, and a request may take 30 seconds.
         """
         import resource
@@ -768,7 +769,7 @@ class OptionTests(OptionsMixin):
 
     def test_given(self) -> None:
         """
-        The command line decides.
+        The command line takes precedence.
         """
         made = self.made("--max-connections", "9", "--request-timeout", "2.5")
         self.assertEqual((made._most, made._mostPerAddress, made.timeout), (9, 4, 2.5))

@@ -30,7 +30,7 @@ class File(io.StringIO):
 
 class Beginner:
     """
-    Keeps the observer, so that the tests' own log goes on.
+    Keeps the observer, so that the tests' own log continues.
     """
 
     observer: Any = None
@@ -60,7 +60,7 @@ class TerminalTests(SynchronousTestCase):
 
     def shown(self, *, styles: bool = True, **event: Any) -> str:
         """
-        @return: what is shown of an event.
+        @return: the text shown for an event.
         """
         file = io.StringIO()
         logger = Logger("app", observer=Terminal(file, styles))
@@ -71,7 +71,7 @@ class TerminalTests(SynchronousTestCase):
     def test_lines(self) -> None:
         """
         Only warnings and errors are shown, in one line each, with the time of day; a name in
-        capitals stays as it is.
+        capitals stays unchanged.
         """
         for level in LogLevel.debug, LogLevel.info:
             self.assertEqual(self.shown(level=level), "")
@@ -87,7 +87,7 @@ class TerminalTests(SynchronousTestCase):
 
     def test_failure(self) -> None:
         """
-        A failure is one line, too: what it is, and where it was raised.
+        A failure is one line, too: its message, and where it was raised.
         """
         line = self.shown(level=LogLevel.critical, format="It failed", log_failure=failure())
         expected = (
@@ -97,8 +97,8 @@ class TerminalTests(SynchronousTestCase):
 
     def test_own(self) -> None:
         """
-        An event may say how it looks, with styles only if the terminal is to have them, and whether
-        it is shown at all.
+        An event may determine how it looks, with styles only if the terminal supports them, and
+        whether it is shown at all.
         """
         own = f"{BOLD}three{PLAIN} clients"
         self.assertEqual(self.shown(terminal=own), f"{own}\n")
@@ -119,14 +119,14 @@ class TerminalTests(SynchronousTestCase):
 
 class BeginTests(SynchronousTestCase):
     """
-    Tests for which log is written.
+    Tests for the choice of the log format.
     """
 
     def begin(
         self, isTerminal: bool, format: str | None = None, **environ: str
     ) -> tuple[File, Any]:
         """
-        @return: standard error, and what is called with events.
+        @return: standard error, and the function that receives events.
         """
         beginner = Beginner()
         self.patch(console, "globalLogBeginner", beginner)
@@ -136,8 +136,8 @@ class BeginTests(SynchronousTestCase):
 
     def test_kinds(self) -> None:
         """
-        A terminal gets lines for people, anything else Twisted's text, and either gets what is asked
-        for by name.
+        A terminal gets lines for people, anything else Twisted's text, and an explicit format takes
+        precedence.
         """
         for isTerminal, format, begin in (
             (True, None, "Stop"),
@@ -171,8 +171,8 @@ class BeginTests(SynchronousTestCase):
 
     def test_twisteds(self) -> None:
         """
-        What Twisted says about itself is left out, but not its warnings, nor what applications log in
-        the old way.
+        Twisted's messages about itself are omitted, but not its warnings, nor the messages of
+        applications that use the old log.
         """
         file, observer = self.begin(False)
         publisher = legacy.LogPublisher(publishPublisher=observer)

@@ -1,5 +1,5 @@
 """
-Tests for L{twisted_sse.daemon.control}: what those who run a hub do with its subscribers.
+Tests for L{twisted_sse.daemon.control}: an operator's actions on a hub's subscribers.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class ControlTests(OptionsMixin):
 
     def do(self, what: str, **fields: Any) -> MemoryStream:
         """
-        Say what is to be done.
+        Send a command.
         """
         answer = self.admin.post(f"/hub/{what}", body=json.dumps(fields))
         self.reactor.settle()
@@ -92,7 +92,7 @@ class ControlTests(OptionsMixin):
 
     def test_disconnect(self) -> None:
         """
-        Those are disconnected who are meant, and may reconnect.
+        The matching subscribers are disconnected, and may reconnect.
         """
         self.serve()
         ada, bob = self.subscribe(sub="ada"), self.subscribe(sub="bob")
@@ -104,7 +104,7 @@ class ControlTests(OptionsMixin):
 
     def test_revoke(self) -> None:
         """
-        A token that is revoked is refused.
+        A revoked token is refused.
         """
         self.serve()
         ada = self.subscribe(jti="1")
@@ -116,7 +116,7 @@ class ControlTests(OptionsMixin):
 
     def test_select(self) -> None:
         """
-        What an open stream gets is changed.
+        The selection of an open stream is changed.
         """
         self.serve()
         self.subscribe()
@@ -127,7 +127,7 @@ class ControlTests(OptionsMixin):
 
     def test_wrong(self) -> None:
         """
-        What cannot be done is said.
+        An invalid command is answered with the reason.
         """
         self.serve()
         for what, fields, says in (
@@ -165,7 +165,7 @@ class ControlTests(OptionsMixin):
 
     def test_where(self) -> None:
         """
-        Clients of the hub, web pages and strangers can do nothing of that.
+        Clients of the hub, web pages and other machines cannot do any of this.
         """
         self.serve("--public")
         for path in "subscribers", "disconnect", "revoke", "select":

@@ -40,8 +40,8 @@ class StopTests(OptionsMixin):
 
     def test_order(self) -> None:
         """
-        Stopping makes the daemon unready at once, and after the delay the port is closed and the
-        streams are drained.
+        Stopping makes the daemon unready immediately, and after the delay the port is closed and
+        the streams are drained.
         """
         client = self.start("--drain-delay", "3", "--drain", "5")
         self.assertEqual(client.get("/readyz").text, "ok")
@@ -66,8 +66,8 @@ class StopTests(OptionsMixin):
 
     def test_fails(self) -> None:
         """
-        A part that cannot be stopped, as a UNIX socket whose file was removed, is named in the log;
-        everything else stops as ever, the store last.
+        A part that cannot be stopped, such as a UNIX socket whose file was removed, is named in the
+        log; everything else stops as usual, the store last.
         """
         client = self.start("--drain", "5", "post")
         (channel,) = self.daemon.channels
@@ -85,7 +85,7 @@ class StopTests(OptionsMixin):
 
     def test_inputEnds(self) -> None:
         """
-        When the input ends, the daemon continues and serves what is kept.
+        When the input ends, the daemon continues and serves the kept lines.
         """
         client = self.start("--source", "-")
         (source,) = self.daemon.sources
@@ -193,7 +193,7 @@ class WatchedFileTests(SynchronousTestCase):
 
     def test_rotated(self) -> None:
         """
-        A line is written to the file that has the name now, whatever happened to the one before.
+        A line is written to the file that has the name now, whatever happened to the previous one.
         """
         before = len(os.listdir("/dev/fd"))
         file = self.open()
@@ -210,8 +210,8 @@ class WatchedFileTests(SynchronousTestCase):
 
     def test_full(self) -> None:
         """
-        A full disk raises an error, and the next line is still tried, and not glued to what there
-        was room for.
+        A full disk raises an error, and the next line is still tried, and does not continue the
+        partly written one.
         """
         file = self.open()
         write = os.write
@@ -288,7 +288,7 @@ class DeliveredTests(SynchronousTestCase):
 
     def test_whenDelivered(self) -> None:
         """
-        C{whenDelivered} fires at once if nothing is pending and otherwise when everything is
+        C{whenDelivered} fires immediately if nothing is pending and otherwise when everything is
         delivered, and may be cancelled.
         """
         from twisted_sse import Channel, EventStreamResource
@@ -340,7 +340,7 @@ class FileLimitTests(SynchronousTestCase):
 
     def test_high(self) -> None:
         """
-        The soft limit is left alone if it already is the hard one.
+        The soft limit is unchanged if it already is the hard one.
         """
         self.assertEqual(self.limit(1024, 1024), (960, []))
 

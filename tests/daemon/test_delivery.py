@@ -1,5 +1,6 @@
 """
-Tests for L{twisted_sse.daemon.delivery}: whether events are delivered, as C{/healthz/delivery} says.
+Tests for L{twisted_sse.daemon.delivery}: whether events are delivered, as C{/healthz/delivery}
+reports.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from twisted_sse.testing import MemoryClient, MemoryClock
 
 class _Slow(Channel):
     """
-    A channel whose store answers when the test says so.
+    A channel whose store answers when the test lets it.
     """
 
     def __init__(self, clock: MemoryClock) -> None:
@@ -44,7 +45,7 @@ class DeliveryTests(SynchronousTestCase):
 
     def setUp(self) -> None:
         """
-        Make a channel, and what checks its delivery.
+        Make a channel, and the check of its delivery.
         """
         self.clock = MemoryClock()
         self.channel = Channel(History(maxEvents=1), name=NAME, reactor=self.clock)
@@ -62,14 +63,14 @@ class DeliveryTests(SynchronousTestCase):
 
     def assertDelivery(self, status: int, text: str) -> None:
         """
-        Assert what the URL answers.
+        Assert the response of the URL.
         """
         answer = self.client.get(NAME)
         self.assertEqual((answer.status, answer.text), (status, text))
 
     def test_arrives(self) -> None:
         """
-        As long as each event arrives the answer is C{ok}: nothing is published for it.
+        While each event arrives the response is C{ok}, and no event is published for the check.
         """
         self.assertDelivery(503, "no event has been sent yet")
         self.assertEqual(self.channel.history.end, 0)
@@ -83,7 +84,7 @@ class DeliveryTests(SynchronousTestCase):
 
     def test_notReceived(self) -> None:
         """
-        An event that is stored but does not arrive is missed after 5 seconds, and nothing more is
+        An event that is stored but does not arrive is reported after 5 seconds, and nothing more is
         published.
         """
         self.start()
@@ -101,7 +102,7 @@ class DeliveryTests(SynchronousTestCase):
 
     def test_late(self) -> None:
         """
-        An event that is stored late is one that is not delivered, until the next is in time.
+        An event that is stored late counts as undelivered, until the next is in time.
         """
         self.channel = slow = _Slow(self.clock)
         self.start()
@@ -116,7 +117,7 @@ class DeliveryTests(SynchronousTestCase):
 
     def test_notStored(self) -> None:
         """
-        An event that is not stored is one that is not delivered.
+        An event that is not stored counts as undelivered.
         """
         self.channel = slow = _Slow(self.clock)
         self.start()
@@ -132,7 +133,7 @@ class DeliveryTests(SynchronousTestCase):
 
     def test_disconnected(self) -> None:
         """
-        A subscriber that was disconnected is replaced, and what it has missed is noticed.
+        A subscriber that was disconnected is replaced, and its missed events are noticed.
         """
         self.start()
         (stream,) = self.channel.streams
@@ -154,7 +155,7 @@ class DeliveryTests(SynchronousTestCase):
 
     def test_lost(self) -> None:
         """
-        An event that is on its way when the store loses something may never arrive: C{stream-reset}
+        An event that is pending when the store loses events may never arrive: C{stream-reset}
         stands for it, and the next is sent in time.
         """
         server = Server(self.clock)
@@ -183,7 +184,7 @@ class DeliveryTests(SynchronousTestCase):
 
     def test_log(self) -> None:
         """
-        The log says once that events are not delivered, and once that they are again.
+        The log reports once that events are not delivered, and once that they are again.
         """
         said: list[str] = []
         for level in "error", "info":
@@ -204,7 +205,7 @@ class DeliveryTests(SynchronousTestCase):
 
     def test_endsOnTheWay(self) -> None:
         """
-        An event that is on its way when the service stops is not missed.
+        An event that is pending when the service stops does not count as missed.
         """
         said: list[str] = []
         self.patch(delivery._log, "error", lambda text, **more: said.append(text))
@@ -217,7 +218,8 @@ class DeliveryTests(SynchronousTestCase):
 
     def test_ends(self) -> None:
         """
-        When the service has stopped nothing is left, and the answer says that nothing is sent.
+        After the service has stopped nothing is left, and the response reports that nothing is
+        sent.
         """
         self.start()
         self.assertDelivery(200, "ok")

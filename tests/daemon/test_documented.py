@@ -1,5 +1,5 @@
 """
-Tests for what the documentation says of the daemon's command line.
+Tests that the documentation of the daemon's command line is correct.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from twisted_sse.testing import MemoryClient
 
 PAGE = "ref-serve.md"
 
-#: What a default of L{None} means, where the code decides later.
+#: The meaning of a default of L{None}, where the code decides later.
 LATER = {
     "history-age": "off",
     "max-lifetime": "off",
@@ -40,7 +40,7 @@ LATER = {
     "tail": f"{TAIL} lines, 0 posted events",
 }
 
-#: The files that the pages have made by their commands.
+#: The files that the pages create with their commands.
 FILES = {
     "app.log": "",
     "key": SECRET,
@@ -49,7 +49,7 @@ FILES = {
     "worker.log": "",
 }
 
-#: What the environment has on the pages that rely on it.
+#: The environment on the pages that rely on it.
 ENVIRONMENT = {
     "howto-mercure.md": {
         "MERCURE_PUBLISHER_JWT_KEY": "file:key",
@@ -146,7 +146,7 @@ class ReferenceTests(SynchronousTestCase):
     def test_defaults(self) -> None:
         """
         Each documented default is the actual one, an option without a value has none, and a default
-        that depends on something says on what.
+        that depends on something names it.
         """
         options = Options()
         sizes = {"1 MiB": str(2**20), "256 MiB": str(2**28)}
@@ -249,7 +249,7 @@ class SourceTests(SynchronousTestCase):
 
     def test_mine(self) -> None:
         """
-        With a channel, a user gets the events of all and those of this user, and an unknown one a 401.
+        With a channel, a user gets the common events and their own, and an unknown user gets a 401.
         """
         channel = Channel()
         client = MemoryClient(

@@ -34,13 +34,14 @@ class FirstClientTests(OptionsMixin):
 
     def data(self, stream: MemoryStream) -> list[str]:
         """
-        @return: the data of the events, but for the position.
+        @return: the data of the events, except for the position.
         """
         return [event.data for event in stream.events if event.type != "stream-position"]
 
     def test_comes(self) -> None:
         """
-        The first client gets the lines and a clean end, however late it comes, and the daemon stops.
+        The first client gets the lines and a clean end, however late it connects, and the daemon
+        stops.
         """
         client = self.start()
         self.source.end(7)
@@ -55,7 +56,7 @@ class FirstClientTests(OptionsMixin):
 
     def test_nobody(self) -> None:
         """
-        If no client connects, the daemon stops after a time that can be set, or at once.
+        If no client connects, the daemon stops after a configurable time, or immediately.
         """
         for arguments, seconds in (((), 60), (("--once-wait=5",), 5), (("--once-wait=off",), 0)):
             self.start(*arguments)
@@ -68,7 +69,8 @@ class FirstClientTests(OptionsMixin):
 
     def test_been(self) -> None:
         """
-        If there was a client, nothing is waited for, whether it is still there or not.
+        If there was a client, the daemon does not wait, whether the client is still connected or
+        not.
         """
         for leaves in False, True:
             client = self.start()
@@ -81,7 +83,7 @@ class FirstClientTests(OptionsMixin):
 
     def test_nothing(self) -> None:
         """
-        If there were no lines, there is nothing to wait with.
+        If there were no lines, the daemon does not wait.
         """
         self.start()
         self.source.lines = 0
@@ -102,6 +104,6 @@ class FirstClientTests(OptionsMixin):
 
     def test_suits(self) -> None:
         """
-        The time means nothing where nothing ends.
+        The time has no effect where nothing ends.
         """
         self.assertIn("--once-wait only applies with --once", self.refusal("-", "--once-wait=5"))

@@ -1,5 +1,5 @@
 """
-Rubbish for the daemon, in memory: requests of HTTP/1 and HTTP/2, and lines.
+Random input for the daemon, in memory: requests of HTTP/1 and HTTP/2, and lines.
 
 C{SSE_FUZZ=100} in the environment makes it a hundred times as long.
 """
@@ -51,7 +51,7 @@ TARGETS = (
     b"/.well-known/mercure/subscriptions/%2F/%ff",
 )
 
-#: Values of headers: some as clients send them, some as they should not.
+#: Values of headers: some valid, some not.
 FIELDS: dict[bytes, tuple[bytes, ...]] = {
     b"Host": (b"localhost", b"127.0.0.1:80", b"[::1]:8080", b"a.example", b"[::1%25eth0]"),
     b"Accept": (
@@ -110,14 +110,14 @@ BODIES = (
     b"ffffffffff\r\n",
 )
 
-#: Daemons that differ in what they read of a request.
+#: Daemons that read different parts of a request.
 DAEMONS: tuple[tuple[str, ...], ...] = (
     ("--interval", "0.1"),
     ("--interval", "1", "--auth", "memory:a:b", "--origin", "https://a.example", "--credentials"),
     ("--interval", "1", "--trusted-proxy", "0.0.0.0/0", "--max-streams-per-address", "1"),
     ("--interval", "1", "--allow-host", "a.example", "--access-log", "-"),
     ("--interval", "1", "--access-log", "-", "--access-log-format", "json", "--max-streams", "1"),
-    # Most of what a hub reads is in requests that are nearly good.
+    # Most of a hub's parsing happens in requests that are nearly valid.
     *3 * (("--mercure", "--anonymous", "--presence", "--public", f"--publisher-jwt-key={KEY}"),),
 )
 
@@ -132,7 +132,7 @@ def fieldsOf(random: Random) -> list[tuple[bytes, bytes]]:
 
 def head(random: Random) -> bytes:
     """
-    @return: a request of HTTP/1.1 without a body, more or less.
+    @return: something close to a request of HTTP/1.1 without a body.
     """
     version = random.choice((b"HTTP/1.1", b"HTTP/1.1", b"HTTP/1.1", b"HTTP/1.0", b"HTTP/2.0"))
     lines = [b" ".join((random.choice(METHODS), pick(random, TARGETS), version))]
@@ -168,9 +168,9 @@ class FuzzTestCase(OptionsMixin, FuzzMixin):
 
     def assertIdle(self, clock: Clock) -> None:
         """
-        Assert that nothing is left of a connection.
+        Assert that nothing of a connection is left.
         """
-        # Twisted's, and those of a wheel of timers that is shared.
+        # Twisted's, and those of a shared wheel of timers.
         clock.advance(0)
         clock.advance(200)
         self.assertEqual(clock.getDelayedCalls(), [])
@@ -213,7 +213,7 @@ class HTTP1Tests(FuzzTestCase):
 
     def test_requests(self) -> None:
         """
-        Requests that are nearly good leave nothing behind.
+        Requests that are nearly valid leave nothing behind.
         """
 
         def send(random: Random) -> None:
@@ -255,7 +255,7 @@ class HTTP2Tests(FuzzTestCase):
 
     def frame(self, random: Random) -> bytes:
         """
-        @return: a frame that is nearly good.
+        @return: a frame that is nearly valid.
         """
         kind = random.choice((0, 0, 1, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 16, 200))
         flags = random.choice((0, 1, 4, 5, 8, 0x20, 0x2D, random.randrange(256)))

@@ -22,12 +22,13 @@ from twisted_sse.daemon.listen import ListeningService
 
 class SystemdTests(TestCase):
     """
-    Tests for a UNIX socket of systemd's.
+    Tests for a UNIX socket from systemd.
     """
 
     async def test_unix(self) -> None:
         """
-        Its file keeps the mode that systemd has given it, and stays when we end, with the socket.
+        The file of the socket keeps the mode set by systemd, and remains after the daemon ends, and
+        so does the socket.
         """
         directory = tempfile.mkdtemp()
         self.addCleanup(rmtree, directory)

@@ -28,13 +28,13 @@ class LaunchTests(SynchronousTestCase):
         self.options: dict[str, Any] = {"statusPipe": writing}
         launch = Launch(self.clock, self.options)
         launch.begin()
-        # Else twistd would write to it.
+        # Otherwise twistd would write to it.
         self.assertIsNone(self.options["statusPipe"])
         return launch
 
     def assertTold(self, expected: bytes) -> None:
         """
-        Assert what the waiting process receives, and that nothing follows.
+        Assert the message to the waiting process, and that nothing follows.
         """
         self.assertEqual(os.read(self.reading, 200), expected)
         self.assertEqual(os.read(self.reading, 200), b"")
@@ -42,7 +42,7 @@ class LaunchTests(SynchronousTestCase):
 
     def test_succeeded(self) -> None:
         """
-        A success is reported once, as C{twistd} does it.
+        A success is reported once, in the same way as by C{twistd}.
         """
         launch = self.begin()
         launch.succeeded()
@@ -51,7 +51,7 @@ class LaunchTests(SynchronousTestCase):
 
     def test_failed(self) -> None:
         """
-        A failure is reported with the reason, even if not all of it is read.
+        A failure is reported with the reason, even if the process reads only a part of it.
         """
         launch = self.begin()
         launch.failed("\u00e9" + "x" * 200)
@@ -60,7 +60,7 @@ class LaunchTests(SynchronousTestCase):
 
     def test_long(self) -> None:
         """
-        The waiting process waits for some seconds at most.
+        The wait is limited to some seconds.
         """
         self.begin()
         self.clock.advance(LONGEST)
@@ -68,7 +68,7 @@ class LaunchTests(SynchronousTestCase):
 
     def test_gone(self) -> None:
         """
-        If nothing waits any more, nothing happens.
+        If the process no longer waits, nothing happens.
         """
         launch = self.begin()
         with open(os.devnull, "rb") as null:
@@ -78,7 +78,7 @@ class LaunchTests(SynchronousTestCase):
 
     def test_nobody(self) -> None:
         """
-        In the foreground nothing waits.
+        In the foreground no process waits.
         """
         for options in None, {"statusPipe": None}, {}:
             launch = Launch(None, options)

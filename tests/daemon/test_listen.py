@@ -26,7 +26,7 @@ from twisted_sse.stream.peer import KEEPALIVE
 
 class CannotListenTests(SynchronousTestCase):
     """
-    Tests for how L{ListeningService} explains that it cannot listen.
+    Tests for L{ListeningService}'s explanations why it cannot listen.
     """
 
     def why(self, error: BaseException) -> str:
@@ -51,7 +51,7 @@ class CannotListenTests(SynchronousTestCase):
 
     def test_permission(self) -> None:
         """
-        A denied port below 1024 is explained, and a denied file is just reported.
+        A denied port below 1024 is explained, and a denied file is only reported.
         """
         denied = OSError(errno.EACCES, "Denied")
         self.assertIn("below 1024", self.why(CannotListenError("", 80, denied)))

@@ -20,7 +20,7 @@ from tests.support.options import OptionsMixin
 from twisted_sse.daemon import Options, makeService
 from twisted_sse.daemon.logfile import ServerLog, WatchedFile, twistdLog
 
-#: What the reactor may be asked for.
+#: Attributes that the reactor must have.
 REACTOR = MemoryReactorClock()
 
 
@@ -40,7 +40,7 @@ class LogFileTestCase(SynchronousTestCase):
 
     def text(self) -> str:
         """
-        @return: what the file has in it.
+        @return: the content of the file.
         """
         return self.path.read_text(encoding="utf-8")
 
@@ -60,7 +60,7 @@ class WatchedFileTests(LogFileTestCase):
 
     def test_left(self) -> None:
         """
-        What an earlier process has left of a line is ended before the first line, and a whole line
+        A partial line left by an earlier process is ended before the first line, and a whole line
         is followed by the next.
         """
         self.path.write_text("one\nha", encoding="ascii")
@@ -71,7 +71,7 @@ class WatchedFileTests(LogFileTestCase):
 
     def test_moved(self) -> None:
         """
-        When another file has the name, its own last line counts.
+        When another file has the name, its own last line is checked.
         """
         file = self.open()
         file.write("one")
@@ -102,7 +102,7 @@ class WatchedFileTests(LogFileTestCase):
 
     def test_unreadable(self) -> None:
         """
-        A file that may be written and not read is taken for whole, and so is what is not a file.
+        A file that may be written but not read counts as complete, and so does anything but a file.
         """
         self.path.write_text("half", encoding="ascii")
         opened = os.open
@@ -135,7 +135,7 @@ class ServerLogTests(LogFileTestCase):
 
     def test_torn(self) -> None:
         """
-        A line that follows a part of one begins on its own line, and no other has anything before
+        A line that follows a partial one begins on its own line, and no other has anything before
         it.
         """
         self.path.write_text("half", encoding="ascii")
@@ -146,7 +146,7 @@ class ServerLogTests(LogFileTestCase):
 
     def test_truncated(self) -> None:
         """
-        A file that was copied and truncated goes on at its beginning, without a gap.
+        A file that was copied and truncated continues at its beginning, without a gap.
         """
         file = self.open()
         file.write("one\n")
@@ -156,7 +156,7 @@ class ServerLogTests(LogFileTestCase):
 
     def test_rotates(self) -> None:
         """
-        It rotates as Twisted's own does.
+        It rotates as Twisted's own file does.
         """
         file = self.open(rotateLength=8)
         for line in ("one four\n", "two\n"):
@@ -167,12 +167,12 @@ class ServerLogTests(LogFileTestCase):
 
 class TwistdLogTests(LogFileTestCase, OptionsMixin):
     """
-    Tests for where C{twistd} logs to.
+    Tests for the choice of C{twistd}'s log file.
     """
 
     def setUp(self) -> None:
         """
-        Go to the directory, and keep the handler of the signal as it is.
+        Change to the directory, and keep the handler of the signal unchanged.
         """
         LogFileTestCase.setUp(self)
         OptionsMixin.setUp(self)
@@ -192,7 +192,8 @@ class TwistdLogTests(LogFileTestCase, OptionsMixin):
 
     def test_which(self) -> None:
         """
-        Ours writes the files that C{twistd} would, C{twistd.log} for a daemon, and nothing else.
+        Our observer writes the files that C{twistd} would, C{twistd.log} for a daemon, and no
+        others.
         """
         for parent in ({}, {"logfile": "-"}, {"logfile": "a", "syslog": 1}, {"logger": "a.b"}):
             self.assertIsNone(self.log(**parent), parent)
@@ -204,7 +205,7 @@ class TwistdLogTests(LogFileTestCase, OptionsMixin):
 
     def test_application(self) -> None:
         """
-        The daemon gives it to its application, where C{twistd} looks for it.
+        The daemon attaches it to its application, where C{twistd} looks for it.
         """
         options = Options()
         options.parent = {"nodaemon": 1, "logfile": "a.log"}
@@ -219,7 +220,7 @@ class TwistdLogTests(LogFileTestCase, OptionsMixin):
 
     def test_rotated(self) -> None:
         """
-        SIGUSR1 rotates it, in the reactor's own time, unless there is another handler.
+        SIGUSR1 rotates it, in the reactor's thread, unless there is another handler.
         """
         calls: list[Any] = []
         reactor: Any = MemoryReactorClock()
@@ -237,7 +238,7 @@ class TwistdLogTests(LogFileTestCase, OptionsMixin):
 
     def test_refused(self) -> None:
         """
-        A file that cannot be opened is one line that names the option.
+        A file that cannot be opened causes one line that names the option.
         """
         options = Options()
         options.parent = {"nodaemon": 1, "logfile": "no/a.log"}

@@ -60,7 +60,7 @@ class MercureTests(OptionsMixin):
 
     def test_path(self) -> None:
         """
-        The hub is where clients of Mercure expect it, and answers below it where it has presence.
+        The hub is where clients of Mercure expect it, and answers below it if it has presence.
         """
         self.assertEqual(WELL_KNOWN, discovery.WELL_KNOWN)
         for options, status in ((), 404), (("--presence",), 200):
@@ -73,7 +73,7 @@ class MercureTests(OptionsMixin):
 
     def test_metadata(self) -> None:
         """
-        What a client of 1.0 wants to know first is where the challenges say.
+        A client of 1.0 finds the metadata at the address in the challenges.
         """
         hub = f"https://hub.example{PATH}"
         given = ("--resource-identifier", hub, f"--trusted-issuer=https://login.example={KEY}")
@@ -90,7 +90,7 @@ class MercureTests(OptionsMixin):
 
     def test_pages(self) -> None:
         """
-        The root lists the streams, and says where the hub is; which has no page.
+        The root lists the streams, and has the address of the hub, which has no page.
         """
         client = self.client(*HUB)
         page = client.get("/", BROWSER).text
@@ -105,7 +105,7 @@ class MercureTests(OptionsMixin):
 
     def test_passwords(self) -> None:
         """
-        The hub's tokens decide, not C{--auth}, which guards everything else.
+        The hub's tokens decide, not C{--auth}, which protects everything else.
         """
         client = self.client(*HUB, "tick", "--auth=memory:alice:wonderland", "--presence")
         self.assertEqual(client.get(f"{PATH}?topic=a", ACCEPT).status, 200)
@@ -120,7 +120,7 @@ class MercureTests(OptionsMixin):
 
     def test_hosts(self) -> None:
         """
-        Without C{--public} only this machine has the hub, and only under its own names.
+        Without C{--public} only this machine can use the hub, and only under its own names.
         """
         evil = {**ACCEPT, "Host": "evil.example"}
         self.assertEqual(self.client(*HUB).get(f"{PATH}?topic=a", evil).status, 421)
@@ -132,11 +132,11 @@ class MercureTests(OptionsMixin):
 
     def test_limits(self) -> None:
         """
-        The options of streams are the hub's as well: how many, the heartbeat, the history.
+        The options of streams apply to the hub, too: the limit, the heartbeat, the history.
         """
         client = self.client(*HUB, "--max-streams=1", "--heartbeat=5", "--history=2")
         stream = client.get(f"{PATH}?topic=a", ACCEPT)
-        # One too many is asked to reconnect.
+        # A client over the limit receives a C{retry}.
         self.assertTrue(client.get(f"{PATH}?topic=a", ACCEPT).ended)
         self.assertFalse(stream.ended)
         client.clock.advance(5)
@@ -191,7 +191,7 @@ class MercureTests(OptionsMixin):
 
     def test_cookieName(self) -> None:
         """
-        The token is in the cookie of C{--cookie-name}, which clients of 1.0 can find out.
+        The token is in the cookie of C{--cookie-name}, which clients of 1.0 can discover.
         """
         client = self.client(*HUB[:1], *HUB[2:], "--cookie-name=0.x=a", "--cookie-name=1.0=b")
         text = token({"mercure": ALL})
@@ -203,7 +203,7 @@ class MercureTests(OptionsMixin):
 
     def test_lifetime(self) -> None:
         """
-        With C{--max-lifetime} a stream ends, after at least four fifths of that.
+        With C{--max-lifetime} a stream ends after at least four fifths of that time.
         """
         for option, ends in ("--max-lifetime=100", True), ("--max-lifetime=off", False):
             client = self.client(*HUB, option)
@@ -215,7 +215,8 @@ class MercureTests(OptionsMixin):
 
     def test_unauthorized(self) -> None:
         """
-        With C{--unauthorized}, what a token of 0.x does not grant is answered as most hubs do.
+        With C{--unauthorized}, an action that a token of 0.x does not grant is answered as by most
+        hubs.
         """
         narrow = {**FORM, "Authorization": f"Bearer {token({'mercure': {'publish': ['b']}})}"}
         for options, status in ((), 403), (("--unauthorized",), 401):
@@ -224,7 +225,7 @@ class MercureTests(OptionsMixin):
 
     def test_issuer(self) -> None:
         """
-        A resource identifier that is the URL of the hub is what relative topics are relative to.
+        A resource identifier that is the URL of the hub is the base of relative topics.
         """
         url = f"https://hub.example{PATH}"
         client = self.client(
@@ -251,10 +252,10 @@ class MercureTests(OptionsMixin):
 
     def send(self, arguments: tuple[str, ...], target: str, body: str, **headers: str) -> str:
         """
-        POST over a connection, whose data come in pieces.
+        POST over a connection, with a body in pieces.
 
         @param arguments: the command line.
-        @return: the answer.
+        @return: the response.
         """
         reactor: Any = DaemonReactor()
         makeService(self.options(*arguments), reactor)
@@ -293,7 +294,7 @@ class MercureTests(OptionsMixin):
 
     def test_notKept(self) -> None:
         """
-        Otherwise nothing of it is kept, and the hub says in its own way that it is refused.
+        Otherwise nothing of it is kept, and the hub refuses it in its own way.
         """
         body = "topic=a&data=" + "x" * 20_000
         kept: list[int] = []
@@ -309,7 +310,7 @@ class MercureTests(OptionsMixin):
             self.assertTrue(answer.startswith("HTTP/1.1 401 "), answer)
             self.assertIn("\r\nwww-authenticate: bearer", answer.lower())
             self.assertNotIn("{", answer)
-        # What is for the hub is for the hub alone.
+        # The hub's large bodies are for the hub alone.
         for target, status in (("/nowhere", 413), ("/p", 403), (f"{PATH}/subscriptions", 413)):
             answer = self.send((*HUB, "/p=post"), target, body, Via="1.1 x", **{**FORM, **TOKEN})
             self.assertTrue(answer.startswith(f"HTTP/1.1 {status} "), answer)
@@ -318,8 +319,7 @@ class MercureTests(OptionsMixin):
 
     def test_unknownYet(self) -> None:
         """
-        While the keys are being fetched a body is kept; if they cannot be, its sender is asked to
-        try again.
+        While keys are fetched a body is kept; if fetching fails, its sender is asked to retry.
         """
         options = ("--mercure", "--anonymous", "--jwks=http://localhost:1/")
         agent = MemoryAgent()
@@ -330,7 +330,7 @@ class MercureTests(OptionsMixin):
 
     def test_http2(self) -> None:
         """
-        So it is over HTTP/2.
+        The same holds over HTTP/2.
         """
         reactor: Any = DaemonReactor()
         makeService(self.options(*HUB, "--public"), reactor)
@@ -358,7 +358,7 @@ class MercureTests(OptionsMixin):
 
     def test_tooLarge(self) -> None:
         """
-        A body over 1 MiB is too large for everybody.
+        A body over 1 MiB is too large for any sender.
         """
         client = self.client(*HUB)
         answer = client.post(PATH, {**FORM, **TOKEN}, "topic=a&data=" + "x" * 2**20)
@@ -366,7 +366,7 @@ class MercureTests(OptionsMixin):
 
     def test_explain(self) -> None:
         """
-        The log says why a request is refused, and with C{--explain} its client learns it.
+        The log has the reason for a refused request, and with C{--explain} its client receives it.
         """
         bad = {**FORM, "Authorization": "Bearer x"}
         said: list[Any] = []
@@ -380,8 +380,8 @@ class MercureTests(OptionsMixin):
 
     def test_metrics(self) -> None:
         """
-        The metrics count the subscribers, the refusals by their reason, and the topics that were
-        compared with patterns or not.
+        The metrics count the subscribers, the refusals by their reason, and the topics by whether
+        they were compared with patterns.
         """
         client = self.client(*HUB)
         client.get(f"{PATH}?topic=%7Bx%7D", ACCEPT)
@@ -402,7 +402,7 @@ class MercureTests(OptionsMixin):
 
     def test_drain(self) -> None:
         """
-        When the daemon stops, subscribers receive a time to reconnect, and their streams end.
+        When the daemon stops, subscribers receive a C{retry}, and their streams end.
         """
         reactor: Any = DaemonReactor()
         service = makeService(self.options(*HUB), reactor)
@@ -418,8 +418,8 @@ class MercureTests(OptionsMixin):
 
     def test_close(self) -> None:
         """
-        When the daemon has stopped, it fetches no keys any more: pending requests are refused when
-        the time for that is over, and nothing is left that calls the reactor.
+        After the daemon has stopped, it no longer fetches keys: waiting requests fail when their
+        time has passed, and no calls of the reactor are left.
         """
         reactor: Any = DaemonReactor()
         agent = MemoryAgent()
@@ -443,7 +443,7 @@ class MercureTests(OptionsMixin):
 
     def test_said(self) -> None:
         """
-        The log says where the hub is, and warns once of a secret on the command line.
+        The log has the address of the hub, and warns once about a secret on the command line.
         """
         said: list[Any] = []
         globalLogPublisher.addObserver(said.append)
@@ -462,7 +462,7 @@ class MercureTests(OptionsMixin):
 
     def test_uninstalled(self) -> None:
         """
-        Where the libraries are missing, that is reported.
+        Missing libraries are named.
         """
         with patch.dict("sys.modules", {"twisted_sse.hub.mercure.hub": None}):
             self.assertIn("pip install 'twisted-sse[hub]'", self.refusal(*HUB))
@@ -475,8 +475,8 @@ class AdmissionTests(SynchronousTestCase):
 
     def test_undecided(self) -> None:
         """
-        While keys are being fetched, only a number of large bodies are kept; others are to try
-        again.
+        While keys are fetched, only a limited number of large bodies is kept; other senders are
+        asked to retry.
         """
         waiting: list[Deferred[None]] = []
 
@@ -496,7 +496,7 @@ class AdmissionTests(SynchronousTestCase):
         self.successResultOf(kept[0])
         waiting[1].errback(Refused(401, "no"))
         self.failureResultOf(kept[1], Refused)
-        # It is known now, and nothing waits for it.
+        # The result is known now, and no request waits for it.
         waiting[MOST_UNDECIDED].errback(Refused(401, "no"))
         again = [admission.check(request) for _ in range(2)]
         for each in again:

@@ -35,7 +35,7 @@ class MercureOptionsTests(OptionsMixin):
 
     def assertRefused(self, says: str, *arguments: str) -> None:
         """
-        Assert that a command line is refused, in a line that shows no secret.
+        Assert that a command line is refused, with a line that shows no secret.
         """
         line = self.refusal(*arguments)
         self.assertIn(says, line)
@@ -43,7 +43,8 @@ class MercureOptionsTests(OptionsMixin):
 
     def test_source(self) -> None:
         """
-        The hub is a source of the user's own data, at its own path; without others, the only one.
+        The hub is a source of the user's own data, at its own path; without other sources, it is
+        the only one.
         """
         options = self.options(*HUB, PUBLISHER)
         self.assertEqual((list(options.sources), options.hub), ([PATH], PATH))
@@ -58,7 +59,8 @@ class MercureOptionsTests(OptionsMixin):
 
     def test_environment(self) -> None:
         """
-        Mercure's own variables are understood; an option wins, and without a hub they say nothing.
+        Mercure's own variables are understood; an option takes precedence, and without a hub they
+        have no effect.
         """
         os.environ["MERCURE_PUBLISHER_JWT_KEY"] = f"file:{self.key}"
         os.environ["MERCURE_PUBLISHER_JWT_ALG"] = "HS512"
@@ -75,7 +77,7 @@ class MercureOptionsTests(OptionsMixin):
 
     def test_withoutHub(self) -> None:
         """
-        Each option of the hub is refused where there is none.
+        Each option of the hub is refused without a hub.
         """
         for option in (
             *(PUBLISHER, "--publisher-jwt-alg=HS256", f"--subscriber-jwt-key={KEY}"),
@@ -89,7 +91,7 @@ class MercureOptionsTests(OptionsMixin):
 
     def test_keys(self) -> None:
         """
-        An invalid key is refused at the start, under the name of its option.
+        An invalid key is refused at the start, with an error that names its option.
         """
         pem = "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----"
         for says, *arguments in (
@@ -126,7 +128,7 @@ class MercureOptionsTests(OptionsMixin):
 
     def test_nobody(self) -> None:
         """
-        A hub to which no client could publish, or subscribe, is refused.
+        A hub is refused if no client could publish, or none could subscribe.
         """
         self.assertRefused("--mercure: publishing needs a key", *HUB)
         self.assertRefused(
@@ -140,7 +142,7 @@ class MercureOptionsTests(OptionsMixin):
 
     def test_useless(self) -> None:
         """
-        What would have no effect is refused.
+        Options without an effect are refused.
         """
         both = (*HUB, PUBLISHER, "--subscriber-jwt-key=file:key")
         self.assertRefused("--jwks has no effect", *both, "--jwks=https://example.com/")
@@ -178,7 +180,7 @@ class MercureOptionsTests(OptionsMixin):
 
     def test_shared(self) -> None:
         """
-        Several processes need Redis, where presence is refused, with the reason.
+        Several processes need Redis, with which presence is refused, with the reason.
         """
         self.assertRefused(
             "several processes can share --mercure", *HUB, PUBLISHER, "--processes=2"
@@ -189,7 +191,7 @@ class MercureOptionsTests(OptionsMixin):
         )
         several = ("--processes=2", "--store=redis://localhost")
         self.options(*HUB, PUBLISHER, *several)
-        # The process that would serve no client checks the keys all the same.
+        # A process that serves no clients still checks the keys.
         self.assertRefused(
             "--publisher-jwt-key is a secret of 5 bytes",
             *(*HUB, "--publisher-jwt-key=short", *several),
@@ -198,7 +200,7 @@ class MercureOptionsTests(OptionsMixin):
 
     def test_secrets(self) -> None:
         """
-        It is known which options show a secret to everybody on the machine.
+        Options that show a secret to every user of the machine are reported.
         """
 
         def shown(*arguments: str) -> list[str]:

@@ -46,7 +46,7 @@ class ServiceTests(OptionsMixin):
 
     def test_plugin(self) -> None:
         """
-        The plugin that Twisted finds as C{sse} is ours.
+        The plugin that Twisted finds as C{sse} is this one.
         """
         from twisted.application.service import IServiceMaker
 
@@ -211,7 +211,7 @@ class OptionsTests(OptionsMixin):
 
     def test_origin(self) -> None:
         """
-        C{--origin} may be repeated or C{*}, and C{--credentials} is for the named origins.
+        C{--origin} may be repeated or C{*}, and C{--credentials} applies to the named origins.
         """
         one, two = "https://one.example", "https://two.example"
         client = self.client("--origin", one, "--origin", two, "--credentials")
@@ -265,7 +265,7 @@ class OptionsTests(OptionsMixin):
 
     def printed(self, option: str) -> str:
         """
-        @return: what an option prints that only prints something.
+        @return: the output of an option that only prints something.
         """
         out = io.StringIO()
         self.patch(sys, "stdout", out)
@@ -275,8 +275,8 @@ class OptionsTests(OptionsMixin):
 
     def test_help(self) -> None:
         """
-        The help has every option once, in lines that fit into 80 columns, and its default is the
-        real one.
+        The help has every option once, in lines that fit into 80 columns, and with its actual
+        default.
         """
         help = self.printed("--help")
         self.assertTrue(help.startswith("Usage: sse [OPTIONS] [FILE ... | - | -- COMMAND ...]\n"))
@@ -310,7 +310,7 @@ class OptionsTests(OptionsMixin):
 
     def test_version(self) -> None:
         """
-        The version is ours, with those of Twisted and Python beside it.
+        The version is ours, together with those of Twisted and Python.
         """
         self.assertRegex(
             self.printed("--version"), r"^twisted-sse \S+ \(Twisted .*, Python .*\)\n$"

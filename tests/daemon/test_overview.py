@@ -1,5 +1,5 @@
 """
-Tests for L{twisted_sse.daemon.overview}: what the index shows of each source.
+Tests for L{twisted_sse.daemon.overview}: the index's data about each source.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ SPEC = Spec(Kind.POST, "", "post")
 
 class ActivityTests(OptionsMixin):
     """
-    Tests for what is counted.
+    Tests for the counts.
     """
 
     def setUp(self) -> None:
@@ -45,15 +45,15 @@ class ActivityTests(OptionsMixin):
 
     def come(self, events: int) -> None:
         """
-        Let some events come.
+        Let some events arrive.
         """
         for _ in range(events):
             self.activity.received(None, Event("hello"), True)
 
     def test_rates(self) -> None:
         """
-        There is a number for each of the last 60 whole seconds, the oldest first, whether events
-        came in it or not.
+        There is a number for each of the last 60 whole seconds, the oldest first, with or without
+        events.
         """
         self.assertEqual(self.activity.rates(), [0] * 60)
         self.come(3)
@@ -76,7 +76,7 @@ class ActivityTests(OptionsMixin):
 
     def test_old(self) -> None:
         """
-        What a store already had is an event, but none that came now.
+        Events already in a store are counted, but not as new.
         """
         self.activity.received(None, Event("old"), False)
         self.clock.advance(1)
@@ -86,7 +86,7 @@ class ActivityTests(OptionsMixin):
 
 class OverviewTests(OptionsMixin):
     """
-    Tests for what the daemon answers.
+    Tests for the daemon's response.
     """
 
     def setUp(self) -> None:
@@ -111,7 +111,7 @@ class OverviewTests(OptionsMixin):
 
     def sources(self, client: MemoryClient, **headers: str) -> dict[str, Any]:
         """
-        @return: what is said of each source, by path.
+        @return: the data about each source, by path.
         """
         answer = client.get("/page/sources", headers=headers)
         self.assertEqual(answer.headers["content-type"], "application/json")
@@ -120,8 +120,8 @@ class OverviewTests(OptionsMixin):
 
     def test_kinds(self) -> None:
         """
-        Each kind of source is there, in the order of the command line, with what people call it;
-        what comes for each client on its own is not counted.
+        Each kind of source is listed, in the order of the command line, with its label; events made
+        for each client separately are not counted.
         """
         client = self.start(
             *(f"/log=file:{self.file}", "/load=command:sleep 9", "/in=-", "/new=post"),
@@ -147,7 +147,7 @@ class OverviewTests(OptionsMixin):
 
     def test_events(self) -> None:
         """
-        The newest event's data is there as far as it is short, with the time when it came, and
+        The beginning of the newest event's data is included, with the time of its arrival, and
         events are counted.
         """
         client = self.start("post")
@@ -161,7 +161,7 @@ class OverviewTests(OptionsMixin):
 
     def test_loaded(self) -> None:
         """
-        Lines that were in a file before did not come now: they are from when it was written.
+        Lines that were in a file before are not new: they have the file's modification time.
         """
         self.file.write_text("one\ntwo\n", encoding="ascii")
         os.utime(self.file, (1234, 1234))
@@ -173,7 +173,7 @@ class OverviewTests(OptionsMixin):
 
     def test_noLongerKept(self) -> None:
         """
-        When the newest event came is known also when it is no longer kept.
+        The time of the newest event is known even after it has been dropped.
         """
         client = self.start("post", "--history-age=10")
         client.post("/", body="hello")
@@ -184,7 +184,7 @@ class OverviewTests(OptionsMixin):
 
     def test_guarded(self) -> None:
         """
-        It is guarded as the streams are: by the names of hosts, and by passwords.
+        The data is protected like the streams: by the names of hosts, and by passwords.
         """
         client = self.start("post")
         headers = {"Host": "attacker.example"}
@@ -194,7 +194,7 @@ class OverviewTests(OptionsMixin):
         client = self.start("post", f"--auth=file:{users}")
         self.assertEqual(client.get("/page/sources").status, 401)
         self.assertEqual(client.get("/page/sources", headers=password()).status, 200)
-        # No page of another origin reads it, whatever it may read of the streams.
+        # Pages of other origins cannot read it, even if they may read the streams.
         client = self.start("post", "--origin=https://a.example")
         origin = {"Origin": "https://a.example"}
         stream = client.get("/", headers={**ACCEPT, **origin})
@@ -205,12 +205,12 @@ class OverviewTests(OptionsMixin):
 
 class IndexTests(OptionsMixin):
     """
-    Tests for where the index is, and the page of all sources together.
+    Tests for the addresses of the index and the page of all sources.
     """
 
     def test_index(self) -> None:
         """
-        With several sources C{/all} shows them together, and C{/} lists them if none is there.
+        With several sources C{/all} shows them together, and C{/} lists them if no source is there.
         """
         for sources, index, together in (
             (("tick",), False, False),
@@ -227,7 +227,7 @@ class IndexTests(OptionsMixin):
 
     def test_back(self) -> None:
         """
-        The page of one of several sources leads back to where they are all.
+        The page of one of several sources links back to the index.
         """
         for sources, path, back in (
             (("/a=tick", "/b/c=tick"), "/b/c", "../"),
@@ -241,6 +241,6 @@ class IndexTests(OptionsMixin):
 
     def test_reserved(self) -> None:
         """
-        No source can be where they are shown together.
+        No source can have the path of the page of all sources.
         """
         self.assertIn("/all", self.refusal("/all=tick"))

@@ -30,8 +30,8 @@ class GreetingTests(SynchronousTestCase):
 
     def test_links(self) -> None:
         """
-        Wherever the stream is, and whatever prefix a proxy adds, the page's links work, also that to
-        the index.
+        Wherever the stream is, and whatever prefix a proxy adds, the page's links work, including
+        the one to the index.
         """
         for path in "/", "/vm", "/logs/app/x":
             for index in "/", "/all":
@@ -49,7 +49,7 @@ class GreetingTests(SynchronousTestCase):
 
     def test_data(self) -> None:
         """
-        What scripts need is in attributes of the root element, escaped.
+        The data for the scripts is in attributes of the root element, escaped.
         """
         page = self.page("/logs/app", "<b>&$\"'", sources=3, heartbeat=1.5)
         (root,) = re.findall(r"<html .*?>\n", page, re.DOTALL)
@@ -71,7 +71,7 @@ class GreetingTests(SynchronousTestCase):
 
     def test_named(self) -> None:
         """
-        The page shows what the source is called, escaped.
+        The page shows the label of the source, escaped.
         """
         page = self.page("/", "<b>&$name")
         self.assertIn("<title>&lt;b&gt;&amp;$name</title>", page)
@@ -79,8 +79,7 @@ class GreetingTests(SynchronousTestCase):
 
     def test_list(self) -> None:
         """
-        A path without a stream has links to the sources, what they are called, and how many there
-        are.
+        A path without a stream has links to the sources, their labels, and their number.
         """
         sources = {"/vm": "ping localhost", "/a/b": "<b>"}
         client = MemoryClient(SourceList(sources, "/.well-known/mercure"))
@@ -95,7 +94,7 @@ class GreetingTests(SynchronousTestCase):
 
     def test_all(self) -> None:
         """
-        The page of all streams is one of a stream, at a path without one.
+        The page of all streams is like that of a stream, at a path without one.
         """
         client = MemoryClient(AllPage(Shown("/all", "all", "All sources"), 2, "/"))
         answer = client.get("/", headers=BROWSER)
@@ -105,7 +104,7 @@ class GreetingTests(SynchronousTestCase):
 
     def test_methods(self) -> None:
         """
-        GET and HEAD are answered C{ok}, anything else 405: nothing can be sent here.
+        GET and HEAD are answered C{ok}, anything else with 405: the path accepts no POST.
         """
         for page in (Greeting(Shown("/", "tick", "Ticks")), SourceList({"/a": "a", "/b": "b"})):
             client = MemoryClient(page)
@@ -118,7 +117,7 @@ class GreetingTests(SynchronousTestCase):
 
     def test_embed(self) -> None:
         """
-        Only pages of the given origins may show ours in a frame, and nothing else changes.
+        Only pages of the given origins may show our page in a frame, and nothing else changes.
         """
 
         def policy(*embedders: str) -> str:
@@ -136,7 +135,7 @@ class GreetingTests(SynchronousTestCase):
 
     def test_policy(self) -> None:
         """
-        The page needs nothing that its policy forbids, and nothing from elsewhere.
+        The page needs nothing that its policy forbids, and nothing from other servers.
         """
         policy = (
             MemoryClient(Greeting(Shown("/", "tick", "Ticks")))

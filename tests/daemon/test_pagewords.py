@@ -10,7 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from twisted_sse.daemon.pages import FILES
 
-#: By where they are: what the page says.  A template is the list of its pieces.
+#: The page's texts, by their place.  A template is the list of its pieces.
 WORDS: dict[str, list[str | list[str]]] = {
     "markers": [
         "Live from here",
@@ -155,12 +155,12 @@ WORDS: dict[str, list[str | list[str]]] = {
 
 class WordsTests(SynchronousTestCase):
     """
-    Tests for what the page says.
+    Tests for the page's texts.
     """
 
     def test_words(self) -> None:
         """
-        Each string that the page is to say is in its files, at least in pieces of a template.
+        Each text that the page should show is in its files, at least in pieces of a template.
         """
         paths = [path for path in FILES.rglob("*") if path.suffix in (".js", ".html")]
         texts = [unescape(path.read_text(encoding="utf-8")) for path in paths]

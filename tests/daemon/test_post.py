@@ -1,5 +1,6 @@
 """
-Tests for the daemon's source C{post}, and for L{twisted_sse.daemon.tokens}: who publishes to it.
+Tests for the daemon's source C{post}, and for L{twisted_sse.daemon.tokens}: permission to publish
+to it.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ class PostTestCase(OptionsMixin):
 
     def data(self, stream: MemoryStream) -> list[str]:
         """
-        @return: the data of the events of a stream that are not ours.
+        @return: the data of a stream's events, except the channel's own.
         """
         return [event.data for event in stream.events if event.type != "stream-position"]
 
@@ -44,7 +45,7 @@ class PostTests(PostTestCase):
 
     def test_publish(self) -> None:
         """
-        POST publishes to all streams, with the ID that the answer says; GET is as for other sources.
+        POST publishes to all streams, with the ID in the response; GET works as for other sources.
         """
         client = self.client("post", "--tail=1")
         stream = client.get("/", headers=ACCEPT)
@@ -71,7 +72,7 @@ class PostTests(PostTestCase):
 
     def test_paths(self) -> None:
         """
-        Each path has its own sequence, and only what is a source post takes a POST.
+        Each path has its own sequence, and only a source C{post} accepts a POST.
         """
         client = self.client("/a=post", "/b/c=post", "/t=tick")
         streams = [client.get(path, headers=ACCEPT) for path in ("/a", "/b/c")]
@@ -100,12 +101,12 @@ class PostTests(PostTestCase):
             answer = client.post("/", headers, "x")
             self.assertEqual((answer.status, "token" in answer.text), (403, True), headers)
         self.assertEqual(client.post("/", body="x", address="192.0.2.1").status, 403)
-        # Even a name that is not known receives nothing else.
+        # Even with an unknown name the response reveals nothing else.
         self.assertEqual(client.post("/", {"Host": "evil.example"}, "x").status, 421)
 
     def test_withToken(self) -> None:
         """
-        With tokens each publisher needs one, even on this machine, and then may be anywhere.
+        With tokens each publisher needs one, even on this machine, and may then be on any machine.
         """
         client = self.client("post", "--public", self.token)
         for token, status in ("swordfish", 200), ("other=", 200), ("x", 401), ("", 401):
@@ -136,7 +137,7 @@ class PostTests(PostTestCase):
 
     def test_large(self) -> None:
         """
-        A large body is published for those who may, and others learn that they may not.
+        A large body is published for permitted senders, and others get a refusal.
         """
         lines = "".join(f'{{"data": "{"x" * 100}"}}\n' for _ in range(1000))
         batch = {"Content-Type": "application/x-ndjson"}
@@ -192,7 +193,7 @@ class TokenTests(PostTestCase):
 
     def test_several(self) -> None:
         """
-        There may be several files, with a token in each line.
+        There may be several files, with one token per line.
         """
         other = self.file.with_name("more")
         other.write_text("third\r\n", encoding="ascii")
@@ -219,7 +220,7 @@ class TokenTests(PostTestCase):
 
     def test_together(self) -> None:
         """
-        C{--public} demands a token if clients can publish, and a token is for these only.
+        C{--public} requires a token if clients can publish, and a token is only accepted then.
         """
         self.assertTold("--public would let everyone publish at /a", "/a=post", "--public")
         self.assertTold("and tick has none", "tick", self.token)
@@ -227,7 +228,7 @@ class TokenTests(PostTestCase):
 
     def test_where(self) -> None:
         """
-        What is posted is the user's own data: it is served to this machine only.
+        Posted events are the user's own data: they are served to this machine only.
         """
         self.assertTold("this address is reachable from other machines", "post", "--listen=tcp:1")
         self.assertTrue(self.options("post").isPrivate)

@@ -54,7 +54,7 @@ class RequestTests(SynchronousTestCase):
 
     def send(self, data: bytes) -> bytes:
         """
-        @return: the answer to what a connection sends.
+        @return: the response to the bytes that a connection sends.
         """
         transport = StringTransport()
         channel = self.site.buildProtocol(None)
@@ -64,7 +64,7 @@ class RequestTests(SynchronousTestCase):
 
     def test_noForms(self) -> None:
         """
-        Bodies are left to the resource, whatever they are said to be, and the query is read.
+        Bodies are left to the resource, whatever their declared type, and the query is read.
         """
         for kind in (
             b"application/x-www-form-urlencoded",
@@ -86,7 +86,7 @@ class RequestTests(SynchronousTestCase):
 
     def test_absolute(self) -> None:
         """
-        A target may be a URL, whose host is the one that counts: RFC 9112, 3.2.2.
+        A target may be a URL, whose host takes precedence: RFC 9112, 3.2.2.
         """
         self.send(b"GET http://b.example:80/c?d=e HTTP/1.1\r\nHost: a\r\n\r\n")
         [request] = self.resource.requests
@@ -97,7 +97,7 @@ class RequestTests(SynchronousTestCase):
 
     def test_refused(self) -> None:
         """
-        What is not a target is refused, and reaches no resource.
+        An invalid target is refused, and reaches no resource.
         """
         for target, status in (
             (b"\x9fpage/page.js", b"400"),
@@ -122,8 +122,8 @@ class RequestTests(SynchronousTestCase):
 
     def test_http2(self) -> None:
         """
-        Over HTTP/2 a body that is far too large is not read any further, and the connection goes
-        on.
+        Over HTTP/2 a body that is far too large is not read any further, and the connection
+        continues.
         """
         client = MemoryClient2(self.site, self.clock)
         number = client.request(method="POST", end=False)

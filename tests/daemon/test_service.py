@@ -50,13 +50,13 @@ class MemberTests(OptionsMixin):
 
     def hear(self, kind: str, **fields: Any) -> None:
         """
-        The parent says something.
+        The parent sends a message.
         """
         self.member.wire.dataReceived(writeMessage(kind, fields))
 
     def said(self) -> list[Any]:
         """
-        @return: what it has told since the last time.
+        @return: the messages sent since the last call.
         """
         lines = self.transport.value().splitlines()
         self.transport.clear()
@@ -64,7 +64,7 @@ class MemberTests(OptionsMixin):
 
     def test_metrics(self) -> None:
         """
-        The metrics are those that the parent tells; its own it tells the parent.
+        The metrics are those that the parent sends; it sends its own to the parent.
         """
         client = self.make()
         client.get("/", headers=ACCEPT)
@@ -86,7 +86,7 @@ class MemberTests(OptionsMixin):
 
     def test_noMetrics(self) -> None:
         """
-        If the parent does not answer, the metrics are not there.
+        If the parent does not answer, the metrics are unavailable.
         """
         client = self.make()
         answer = client.get("/metrics")
@@ -109,7 +109,7 @@ class MemberTests(OptionsMixin):
 
     def test_lines(self) -> None:
         """
-        A file is read here, and what the parent reads is not.
+        A file is read by the child, and sources that the parent reads are not.
         """
         self.make("/in=-", "/file=file:" + __file__, "/out=command:true", "--store=redis://x")
         (source,) = self.daemon.sources
@@ -121,7 +121,7 @@ class MemberTests(OptionsMixin):
 
     def test_unready(self) -> None:
         """
-        It says that it is not ready when the parent says so, and does not wait at its end.
+        It reports that it is not ready when the parent requests this, and does not wait at its end.
         """
         client = self.make("--drain-delay=60")
         self.daemon.startService()

@@ -78,7 +78,7 @@ class SiteTests(SynchronousTestCase):
 
     def test_quiet(self) -> None:
         """
-        It says nothing in the log when it begins and when it ends: Twisted says on which port.
+        The site logs nothing when it starts and stops: Twisted logs the port.
         """
         said: list[object] = []
         globalLogPublisher.addObserver(said.append)
@@ -96,7 +96,7 @@ class SiteTests(SynchronousTestCase):
 
     def test_large(self) -> None:
         """
-        A large body is refused as soon as that is known, and nothing of it is kept.
+        A large body is refused as soon as its size is known, and nothing of it is kept.
         """
         kept = []
         process = SmallRequest.process
@@ -115,7 +115,7 @@ class SiteTests(SynchronousTestCase):
 
     def test_memory(self) -> None:
         """
-        A body is kept in memory, however its length is reported: there may be no place for files.
+        A body is kept in memory, however its length is declared: files may not be writable.
         """
         self.send(b"hello")
         self.send(b"5\r\nhello\r\n0\r\n\r\n", head=b"Transfer-Encoding: chunked\r\n")
@@ -124,12 +124,12 @@ class SiteTests(SynchronousTestCase):
 
 class PublishedTests(SiteTests):
     """
-    Tests for the bodies of requests where some may publish.
+    Tests for the bodies of requests where some senders may publish.
     """
 
     def setUp(self) -> None:
         """
-        Make a connection to a site where only those may publish who say please.
+        Make a connection to a site where only requests with a certain header may publish.
         """
         super().setUp()
 
@@ -143,7 +143,8 @@ class PublishedTests(SiteTests):
 
     def test_large(self) -> None:
         """
-        Of a large body nothing is kept if its sender may not publish, and the answer says so.
+        Nothing of a large body is kept if its sender may not publish, and the response has the
+        reason.
         """
         body = b"a=1&" * (MOST_BODY // 4 + 1)
         answer = self.send(body)

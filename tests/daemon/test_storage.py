@@ -29,7 +29,7 @@ from twisted_sse.testing import MemoryClient, MemoryStream
 
 class _CountedStore(LateStore):
     """
-    A store that counts, and takes note of its end.
+    A store that counts events, and records its end.
     """
 
     told: str | None = None
@@ -52,13 +52,13 @@ class _CountedStore(LateStore):
         return self.ended
 
 
-#: What C{connected} was given.
+#: The arguments that C{connected} received.
 channels: list[Channel] = []
 
 
 def connected(stream: EventStream, channel: Channel) -> None:
     """
-    A function of a user's, who publishes in its channel.
+    A user's function that publishes in its channel.
     """
     channels.append(channel)
     channel.subscribe(stream, topics=[stream.request.args[b"user"][0].decode()])
@@ -118,7 +118,7 @@ class DaemonTests(StorageTestCase):
 
     def data(self, stream: MemoryStream) -> list[str]:
         """
-        @return: the data of the events that are not ours.
+        @return: the data of the events, except the channel's own.
         """
         return [event.data for event in stream.events if not event.type.startswith("stream-")]
 
@@ -149,7 +149,7 @@ class DaemonTests(StorageTestCase):
 
     def test_restart(self) -> None:
         """
-        A client of the daemon before resumes exactly, each path by itself.
+        A client of the previous daemon resumes exactly, on each path separately.
         """
         content: dict[str, Content] = {}
         last = {}
@@ -174,8 +174,8 @@ class DaemonTests(StorageTestCase):
 
     def test_opening(self) -> None:
         """
-        Nothing is opened before the daemon is started; clients, publishers and sources wait until it
-        is done.
+        Nothing is opened before the daemon is started; clients, publishers and sources wait for the
+        start.
         """
         client = self.start("/a=post", "/b=-", delay=3)
         answer = client.get("/readyz")
@@ -201,7 +201,7 @@ class DaemonTests(StorageTestCase):
 
     def failures(self) -> list[Any]:
         """
-        @return: a list to which everything is added that is logged as an error.
+        @return: a list that collects all logged errors.
         """
         said: list[Any] = []
 
@@ -215,8 +215,8 @@ class DaemonTests(StorageTestCase):
 
     def test_unusable(self) -> None:
         """
-        If the store can never be opened, that is one line in the log, and the daemon does not start:
-        C{twistd} learns it, and leaves nothing.
+        If the store can never be opened, that is one line in the log, and the daemon does not
+        start: C{twistd} is notified, and leaves nothing behind.
         """
         said = self.failures()
         self.opening = OSError(11, "the store is in use by process 1", "/x/events.db")
@@ -236,7 +236,7 @@ class DaemonTests(StorageTestCase):
 
     def test_unusableInForeground(self) -> None:
         """
-        In the foreground the user sees it, in one line on standard error.
+        In the foreground the user gets one line on standard error.
         """
         self.failures()
         for opening, told in (
@@ -270,7 +270,7 @@ class DaemonTests(StorageTestCase):
 
     def test_away(self) -> None:
         """
-        A store that is away at the start is opened when it is there.
+        A store that is unreachable at the start is opened once it is reachable.
         """
         client = self.start("post", isAway=True)
         self.reactor.advance(60)
@@ -295,13 +295,13 @@ class DaemonTests(StorageTestCase):
 
     def test_degraded(self) -> None:
         """
-        With a store that has a problem the daemon is ready, and says so; events still go out, but
-        their way through the store is broken.
+        With a store that has a problem the daemon is ready, and reports it; events are still sent,
+        but their way through the store is broken.
         """
         client = self.start("post")
         self.reactor.advance(1)
         self.assertEqual(client.get("/healthz/delivery").text, "ok")
-        # That keeps one event, as the store was asked to before it was opened.
+        # It keeps one event, as configured before it was opened.
         self.assertEqual(self.store.kept, ("/healthz/delivery", 1, 0))
         self.store.told = "events cannot be stored: the disk is full"
         self.store.failing = NotStored(False, "the disk is full")
@@ -327,7 +327,7 @@ class DaemonTests(StorageTestCase):
 
     def test_lines(self) -> None:
         """
-        A source reads no more before its lines are stored, or are known not to be.
+        A source reads no more until its lines are stored, or are known not to be.
         """
         self.start("-")
         self.reactor.advance(1)
@@ -368,7 +368,7 @@ class DaemonTests(StorageTestCase):
 
     def test_metrics(self) -> None:
         """
-        The metrics have those of the store.
+        The metrics include those of the store.
         """
         client = self.start("post")
         self.reactor.advance(1)
@@ -393,8 +393,8 @@ class OptionTests(StorageTestCase):
 
     def test_suits(self) -> None:
         """
-        A store is for what is posted, or comes from standard input or commands, and its options are
-        for a store.
+        A store is for events that are posted, or read from standard input or commands, and its
+        options need a store.
         """
         store = f"--store={self.path}"
         for source in "file:x.log", "tick":
@@ -423,14 +423,14 @@ class OptionTests(StorageTestCase):
 
     def assertTold(self, says: str, path: str | None = None) -> None:
         """
-        Assert what is said of a file that cannot be a store.
+        Assert the error for a file that cannot be a store.
         """
         path = self.path if path is None else path
         self.assertIn(f"--store {path}: {says}", self.refusal("post", "--store", path))
 
     def test_wrong(self) -> None:
         """
-        A file that cannot be used as a store is refused, and left as it is.
+        A file that cannot be used as a store is refused, and stays unchanged.
         """
         self.assertTold("directory /nowhere does not exist: create it", "/nowhere/events.db")
         self.assertTold("it is a directory", str(self.directory))
@@ -442,7 +442,7 @@ class OptionTests(StorageTestCase):
 
     def test_jail(self) -> None:
         """
-        With C{twistd --chroot}, the file is named as it is inside, and looked for there now.
+        With C{twistd --chroot}, the file is named as inside, and checked there.
         """
         for named, rundir, then in (
             ("/var/a.db", ".", "/var/a.db"),
@@ -462,7 +462,7 @@ class OptionTests(StorageTestCase):
 
     def test_locked(self) -> None:
         """
-        A file that another process uses is refused, with its number.
+        A file that another process uses is refused, with the number of that process.
         """
         lock = Lock(self.path)
         self.assertTold("the store is in use by this process: stop it first")
@@ -490,7 +490,7 @@ class OptionTests(StorageTestCase):
 
     def test_broken(self) -> None:
         """
-        A store that is broken is not refused: it will be set aside.
+        A corrupt store is not refused: it will be set aside.
         """
         Lock(self.path).release()
         Path(self.path).write_bytes(b"garbage")

@@ -1,5 +1,5 @@
 """
-Tests for L{twisted_sse.daemon.subscribing}: what the query of a stream's URL asks for.
+Tests for L{twisted_sse.daemon.subscribing}: the query of a stream's URL.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ class TailTests(OptionsMixin):
 
     def data(self, client: MemoryClient, url: str, lastEventID: str = "") -> list[str]:
         """
-        @return: the data of the events that a client gets at once.
+        @return: the data of the events that a client gets immediately.
         """
         headers = {"Last-Event-ID": lastEventID} if lastEventID else {}
         stream = client.get(url, headers={**ACCEPT, **headers})
@@ -36,8 +36,8 @@ class TailTests(OptionsMixin):
 
     def test_lines(self) -> None:
         """
-        A new client gets as many of the newest lines as it asks for, and as are kept, whatever
-        C{--tail} says; other parameters mean nothing.
+        A new client gets the requested number of newest lines, or as many as are kept, regardless
+        of C{--tail}; other parameters have no effect.
         """
         client = self.lines("--tail=1")
         for query, expected in (
@@ -58,7 +58,7 @@ class TailTests(OptionsMixin):
 
     def test_resuming(self) -> None:
         """
-        It is for new clients: one that comes with an ID gets what it has missed.
+        The parameter is for new clients: a client with an ID gets its missed events.
         """
         client = self.lines()
         stream = client.get("/?tail=3", headers=ACCEPT)
@@ -68,7 +68,7 @@ class TailTests(OptionsMixin):
 
     def test_wrong(self) -> None:
         """
-        What is not a number is refused, and not taken for a source without lines.
+        Anything but a number is refused, even for a source without lines.
         """
         for client in self.lines(), self.client("post"):
             for value in "", "x", "-1", "1.5", "%2B1", "%D9%A1", "1%20", "%FF":
@@ -77,7 +77,7 @@ class TailTests(OptionsMixin):
 
     def test_posted(self) -> None:
         """
-        For what is posted it counts the events of the topics that were chosen.
+        For posted events it counts the events of the chosen topics.
         """
         client = self.client("post")
         for number in range(6):
@@ -88,6 +88,6 @@ class TailTests(OptionsMixin):
 
     def test_others(self) -> None:
         """
-        To sources that keep nothing it means nothing.
+        For sources that keep nothing it has no effect.
         """
         self.assertEqual(self.data(self.client(SOURCE), "/?tail=x"), ["first", "last"])

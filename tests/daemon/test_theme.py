@@ -1,5 +1,5 @@
 """
-Tests for the style of the pages: its colours and sizes are all in one sheet, and readable.
+Tests for the style of the pages: its colours and sizes are all in one sheet, and legible.
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from twisted_sse.daemon.pages import FILES
 
-#: Text is read on all of these.
+#: Backgrounds of text.
 BACKS = ("back", "bar", "hover", "pick", "error-tint")
 
-#: What text is drawn with.
+#: Colours of text.
 TEXTS = (
     *("text", "soft", "accent", "error", "warn", "ok", "number"),
     *(f"source-{number}" for number in range(6)),
@@ -60,21 +60,22 @@ class ThemeTests(SynchronousTestCase):
 
     def setUp(self) -> None:
         """
-        Read it.
+        Read the sheet.
         """
         style = (FILES / "theme.css").read_text(encoding="utf-8")
         self.themes = {name: theme(style, name == "dark") for name in ("light", "dark")}
 
     def test_pairs(self) -> None:
         """
-        The contrast of black and white is 21, of a colour with itself 1.
+        The contrast of black and white is 21, and that of a colour with itself 1.
         """
         self.assertAlmostEqual(contrast("#000000", "#ffffff"), 21)
         self.assertAlmostEqual(contrast("#777777", "#777777"), 1)
 
     def test_text(self) -> None:
         """
-        Every colour of text has a contrast of 4.5 or more wherever text is, in both themes.
+        Every colour of text has a contrast of 4.5 or more on every background of text, in both
+        themes.
         """
         for name, colours in self.themes.items():
             for back in BACKS:
@@ -87,7 +88,7 @@ class ThemeTests(SynchronousTestCase):
 
     def test_borders(self) -> None:
         """
-        The borders of controls, and the ring of the focus, have a contrast of 3 or more.
+        The borders of controls, and the focus ring, have a contrast of 3 or more.
         """
         for name, colours in self.themes.items():
             for back in BACKS:
@@ -97,7 +98,7 @@ class ThemeTests(SynchronousTestCase):
 
     def test_tokens(self) -> None:
         """
-        No other sheet has a colour or a size of text of its own.
+        No other sheet defines its own colours or text sizes.
         """
         colour = re.compile(r"#[0-9a-fA-F]{3,8}\b(?=[^{]*;)|\b(?:rgb|hsl|lab|lch|oklab|oklch)a?\(")
         size = re.compile(rf"\bfont(?:-size)?:[^;/]*{_LENGTHS}")

@@ -55,7 +55,7 @@ class EncodedTests(SynchronousTestCase):
 
     def test_doesNotCount(self) -> None:
         """
-        An event that only tells the client its place has no type of its own.
+        An event that only carries the client's position has no type of its own.
         """
         event = Event("{}", event="stream-position", id="1")
         encoded = Encoded(event, counts=False)
@@ -63,8 +63,8 @@ class EncodedTests(SynchronousTestCase):
 
     def test_commentAlone(self) -> None:
         """
-        A comment alone is not ended by a blank line: some clients would make a message of it;
-        whatever needs the blank line keeps it.
+        A comment alone is not ended by a blank line, since some clients would make a message of it;
+        everything that needs the blank line keeps it.
         """
         self.assertEqual(Encoded(Event(comment="a\nb")).data, b": a\n: b\n")
         for event in (
@@ -134,7 +134,7 @@ class CutTests(SynchronousTestCase):
 
     def test_last(self) -> None:
         """
-        The last batch is kept, however small.
+        The last batch is kept, however small it is.
         """
         self.assertEqual(self.sizes(PIECE, 9), [[PIECE], [9]])
         self.assertEqual(self.sizes(9), [[9]])
@@ -142,8 +142,8 @@ class CutTests(SynchronousTestCase):
     @given(st.lists(st.one_of(st.integers(9, 200), st.integers(9, 150_000)), max_size=30))
     def test_any(self, sizes: list[int]) -> None:
         """
-        No event is lost or reordered, only a single event exceeds the limit, and no batch has room
-        for the next event.
+        No event is lost or reordered, only a single event may exceed the limit, and no batch has
+        room for the next event.
         """
         encoded = [ofSize(size) for size in sizes]
         batches = list(cut(encoded))

@@ -1,5 +1,5 @@
 """
-Tests for L{twisted_sse.format.event}: what an event may contain, and how it is encoded.
+Tests for L{twisted_sse.format.event}: the permitted content of an event, and its encoding.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class EncodeTests(SynchronousTestCase):
 
     def test_oneField(self) -> None:
         """
-        Any field may be the only one, and then no other is sent.
+        Any field may be the only one, and then no other field is sent.
         """
         self.assertEqual(Event("hi").encode(), b"data: hi\n\n")
         self.assertEqual(Event(event="tick").encode(), b"event: tick\n\n")
@@ -109,7 +109,7 @@ class EncodeTests(SynchronousTestCase):
 
     def test_subclasses(self) -> None:
         """
-        For a subclass of str or int its value is sent, not what its methods return.
+        For a subclass of str or int its value is sent, not the results of its methods.
         """
 
         class Kind(str, enum.Enum):
@@ -138,12 +138,12 @@ class EncodeTests(SynchronousTestCase):
 
 class InvalidEventTests(SynchronousTestCase):
     """
-    Tests for what L{Event} refuses.
+    Tests for values that L{Event} refuses.
     """
 
     def refused(self, field: str | None, said: str, **fields: Any) -> None:
         """
-        Assert that some fields raise an error that names the field and says what is wrong.
+        Assert that some fields raise an error that names the field and the problem.
         """
         error = self.assertRaises(InvalidEvent, Event, **fields)
         self.assertEqual(error.field, field)
@@ -305,7 +305,7 @@ class JSONTests(SynchronousTestCase):
 
     def test_compact(self) -> None:
         """
-        The data is JSON without spaces and with characters as they are.
+        The data is JSON without spaces and with unescaped characters.
         """
         event = Event.json({"a": [1, None, "\u00e9"]}, event="e", id=1, retry=2, comment="c")
         self.assertEqual(event, Event('{"a":[1,null,"\u00e9"]}', "e", "1", 2, "c"))
@@ -372,7 +372,8 @@ class MappingTests(SynchronousTestCase):
 
     def test_unknownKey(self) -> None:
         """
-        An unknown key is refused by name, even with L{None}, and the error lists the valid ones.
+        An unknown key is refused with an error that names it, even with L{None}, and the error
+        lists the valid ones.
         """
         for key in ("dta", "comment", "Data", 5):
             error = self.assertRaises(InvalidEvent, Event.fromMapping, {"data": "d", key: None})
@@ -417,7 +418,7 @@ class RoundTripTests(SynchronousTestCase):
     @given(st.lists(EVENTS, max_size=4), PLACES)
     def test_comesBack(self, sent: list[dict[str, Any]], places: list[int]) -> None:
         """
-        The parser returns what was encoded, for any valid events, wherever the bytes are cut.
+        The parser returns the encoded events, for any valid events, wherever the bytes are cut.
         """
         stream = b"".join(Event(**fields).encode() for fields in sent)
 

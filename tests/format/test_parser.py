@@ -26,7 +26,7 @@ BOM = b"\xef\xbb\xbf"
 
 class Outcome(NamedTuple):
     """
-    Everything that a parser returns for a stream.
+    All results of a parser for a stream.
     """
 
     events: list[MessageEvent]
@@ -113,7 +113,7 @@ def cut(stream: bytes, places: list[int]) -> list[bytes]:
     return [stream[start:end] for start, end in pairwise(edges)]
 
 
-# Everything with a meaning, or almost one, and line ends more often than the rest.
+# Everything with a meaning, or nearly so, and line ends more often than the rest.
 PIECES = [
     *[b"data", b"data:", b"data: ", b"id:", b"id: ", b"id", b"event: ", b"event:", b"retry: "],
     *[b":", b" ", b"\t", b"\0", b"1", b"500", b"-", b"x", b": ", b"DATA: ", b"a: b: c"],
@@ -241,7 +241,8 @@ class FeedTests(SynchronousTestCase):
 
     def test_carriageReturnDoesNotWait(self) -> None:
         """
-        A CR at the end of a chunk ends its line at once, and an LF after it ends no other.
+        A CR at the end of a chunk ends its line immediately, and an LF after it does not end
+        another.
         """
         parser = EventStreamParser()
         self.assertEqual(parser.feed(b"data: a\r\r"), [MessageEvent("message", "a", "")])
@@ -357,7 +358,8 @@ class FeedTests(SynchronousTestCase):
 
     def allocatedBy(self, parser: EventStreamParser, chunks: list[bytes]) -> int:
         """
-        Feed chunks, and add up the memory that each C{feed} allocates beyond what was held before.
+        Feed chunks, and add up the memory that each C{feed} allocates in addition to the existing
+        one.
         """
         total = 0
         tracemalloc.start()
@@ -408,7 +410,7 @@ class LargeTests(SynchronousTestCase):
 
     def setUp(self) -> None:
         """
-        Do with a few bytes and lines what is done with many.
+        Lower the limits, so that a few bytes and lines are treated like many.
         """
         self.patch(parsermodule, "_LONG_LINE", 11)
         self.patch(parsermodule, "_MANY_LINES", 3)
@@ -420,7 +422,7 @@ class LargeTests(SynchronousTestCase):
         Any bytes, cut anywhere, have the outcome of the standard's algorithm, however long their
         lines are, and however many there are in an event.
         """
-        # The numbers and IDs that are left out are short in streams that are not made for this.
+        # The numbers and IDs that are left out are short in ordinary streams.
         stream = stream.replace(b"500", b"")
         expected = interpretSlowly(stream)
         self.assertEqual(parse(cut(stream, places))[0], expected)
@@ -451,8 +453,7 @@ class LargeTests(SynchronousTestCase):
 
     def test_limit(self) -> None:
         """
-        The limit counts the bytes of a long line that are decoded already, to the byte, and the
-        line after it.
+        The limit counts the already decoded bytes of a long line exactly, and the line after it.
         """
         for line in b"data: " + b"x" * 94, b"data: " + b"\xf0" * 94, b": " + b"x" * 98:
             for end in b"\n", b"\n\n", b"\r\n\r\n":
@@ -465,12 +466,12 @@ class LargeTests(SynchronousTestCase):
 
 class MemoryTests(SynchronousTestCase):
     """
-    Tests for what large events and IDs cost.
+    Tests for the cost of large events and IDs.
     """
 
     def peak(self, chunks: Iterable[bytes]) -> tuple[list[MessageEvent], int]:
         """
-        @return: the events, and how much memory is needed at most.
+        @return: the events, and the peak memory.
         """
         parser = EventStreamParser()
         events = []
@@ -494,7 +495,7 @@ class MemoryTests(SynchronousTestCase):
 
     def test_lines(self) -> None:
         """
-        The lines of an event need no more than their text does, twice, be they ever so short.
+        The lines of an event need at most twice the memory of their text, however short they are.
         """
         size = 2**22
         chunks = [*[b"data:ab\n" * 2**13] * (size // 2**16), b"\n"]
@@ -504,7 +505,7 @@ class MemoryTests(SynchronousTestCase):
 
     def test_id(self) -> None:
         """
-        An ID of more than 8192 bytes is ignored, as one with a NUL is: no server takes it.
+        An ID of more than 8192 bytes is ignored, as one with a NUL is: no server accepts it.
         """
         for good in "x" * 8192, "\u20ac" * 2730, "x" * 2049:
             (event,) = EventStreamParser().feed(f"id: {good}\ndata\n\n".encode())
@@ -556,8 +557,8 @@ class EventTooLargeTests(SynchronousTestCase):
 
     def test_eventsBefore(self) -> None:
         """
-        The exception has the events before the one that is too large, and the lines before the
-        excess take effect.
+        The exception has the events before the one that is too large, and lines before the excess
+        take effect.
         """
         parser = EventStreamParser(20)
         stream = b"id: 1\ndata: a\n\nid: 2\ndata: b\n\nretry: 7\nid: 3\n: 45678901\nretry: 8\n\n"

@@ -23,7 +23,7 @@ from twisted_sse.guard.bodies import LINGER, MOST_READ
 
 class Echo(Resource):
     """
-    Answers with the length of a body.
+    Responds with the length of a body.
     """
 
     isLeaf = True
@@ -54,7 +54,7 @@ class Small(LimitedRequest):
 
 class Transport(StringTransport):
     """
-    A transport that tells what became of it.
+    A transport that records its end.
     """
 
     aborted = False
@@ -108,7 +108,7 @@ class BodiesMixin:
         """
         Send the head of a request, and the beginning of its body.
 
-        @return: what is answered.
+        @return: the response.
         """
         lines = [b"POST / HTTP/1.1", b"Host: a", *fields, b"", b""]
         return self.more(b"\r\n".join(lines) + body)
@@ -117,7 +117,7 @@ class BodiesMixin:
         """
         Send some bytes.
 
-        @return: what is answered.
+        @return: the response.
         """
         self.transport.clear()
         self.protocol.dataReceived(data)
@@ -126,7 +126,7 @@ class BodiesMixin:
 
     def assertTooLarge(self, answer: bytes) -> None:
         """
-        Assert that an answer is a whole 413 that closes the connection.
+        Assert that a response is a complete 413 that closes the connection.
         """
         head, _, body = answer.partition(b"\r\n\r\n")
         self.assertTrue(head.startswith(b"HTTP/1.1 413 Content Too Large\r\n"), answer)
@@ -138,7 +138,7 @@ class BodiesMixin:
 
     def test_fits(self) -> None:
         """
-        A body of the size that is allowed reaches the resource, and the connection goes on.
+        A body of the allowed size reaches the resource, and the connection continues.
         """
         for _ in range(2):
             answer = self.send(b"Content-Length: 100", body=b"x" * 100)
@@ -151,7 +151,7 @@ class BodiesMixin:
 
     def test_forms(self) -> None:
         """
-        Twisted still puts the fields of a form beside those of the query, and of nothing else.
+        Twisted still adds the fields of a form to those of the query, and of nothing else.
         """
         for kind, isForm in (
             (b"application/x-www-form-urlencoded", True),
@@ -177,8 +177,8 @@ class BodiesMixin:
 
     def test_manyFields(self) -> None:
         """
-        A form with very many fields is left to the resource, since reading it would take long; one with
-        fewer is read.
+        A form with very many fields is left to the resource, since reading it would take long; a
+        form with fewer is read.
         """
         self.patch(bodies, "MOST_FIELDS", 10)
         form = b"application/x-www-form-urlencoded"
@@ -216,8 +216,8 @@ class BodiesMixin:
 
     def test_formsAreQuick(self) -> None:
         """
-        No parser of mail is asked for the type of a usual form, which takes as long as all else;
-        but Twisted asks one if it is so old that it cannot be avoided.
+        The slow mail parser is not used for the type of an ordinary form, except by a Twisted too
+        old to be configured.
         """
         asked: list[bytes] = []
         self.patch(http, "_parseContentType", lambda line: asked.append(line) or b"")
@@ -238,8 +238,8 @@ class BodiesMixin:
 
     def test_declared(self) -> None:
         """
-        A C{Content-Length} that is too large is answered at once, and the connection is closed when
-        the body has arrived; nothing of it is kept.
+        A C{Content-Length} that is too large gets a response immediately, and the connection is
+        closed when the body has arrived; nothing of it is kept.
         """
         self.assertTooLarge(self.send(b"Content-Length: 101"))
         request = self.protocol._channel.requests[0]
@@ -253,7 +253,7 @@ class BodiesMixin:
 
     def test_chunked(self) -> None:
         """
-        A chunked body is refused as soon as too much of it has come.
+        A chunked body is refused as soon as too much of it has arrived.
         """
         start = chunk(b"x" * 60)
         self.assertEqual(self.send(b"Transfer-Encoding: chunked", body=start), b"")
@@ -266,7 +266,7 @@ class BodiesMixin:
 
     def test_expect(self) -> None:
         """
-        A client that asks before it sends is refused, not told to go on.
+        A client that sends C{Expect: 100-continue} is refused, instead of getting a 100.
         """
         answer = self.send(b"Content-Length: 101", b"Expect: 100-continue")
         self.assertTooLarge(answer)
@@ -282,7 +282,7 @@ class BodiesMixin:
 
     def test_endless(self) -> None:
         """
-        A body that does not end is not read forever, and its connection is closed after a while.
+        An endless body is not read forever, and its connection is closed after a while.
         """
         self.assertTooLarge(
             self.send(b"Transfer-Encoding: chunked", body=chunk(b"x" * (MOST_READ + 100)))
@@ -296,7 +296,7 @@ class BodiesMixin:
 
     def test_slow(self) -> None:
         """
-        A client that takes its time with a body that is too large is cut off.
+        A client that sends a body that is too large slowly is cut off.
         """
         self.assertTooLarge(self.send(b"Content-Length: 101"))
         self.clock.advance(LINGER - 1)
@@ -306,7 +306,7 @@ class BodiesMixin:
 
     def test_disconnect(self) -> None:
         """
-        Nothing is left when the client is gone.
+        Nothing is left when the client has disconnected.
         """
         self.assertTooLarge(self.send(b"Content-Length: 101"))
         self.protocol.connectionLost(None)
@@ -323,14 +323,14 @@ class SiteTests(BodiesMixin, SynchronousTestCase):
 
 class GuardedSiteTests(BodiesMixin, SynchronousTestCase):
     """
-    Tests with our own, which also speaks HTTP/2 by this clock.
+    Tests with our own site, which also uses this clock for HTTP/2.
     """
 
     siteFactory = GuardedSite
 
     def test_http2(self) -> None:
         """
-        In HTTP/2 it is answered when the request is complete, and the connection goes on.
+        In HTTP/2 the response is sent when the request is complete, and the connection continues.
         """
         client = MemoryClient2(self.site, self.clock)
         number = client.request(method="POST", end=False)
@@ -347,7 +347,7 @@ class GuardedSiteTests(BodiesMixin, SynchronousTestCase):
 
     def test_http2Endless(self) -> None:
         """
-        In HTTP/2 the request of a body that does not end is reset, and the connection goes on.
+        In HTTP/2 a request with an endless body is reset, and the connection continues.
         """
         client = MemoryClient2(self.site, self.clock)
         number = client.request(method="POST", end=False)

@@ -94,7 +94,7 @@ class FrameReaderTests(SynchronousTestCase):
 
     def test_preface(self) -> None:
         """
-        What does not begin as HTTP/2 is refused at the first wrong byte.
+        Data that does not begin as HTTP/2 is refused at the first wrong byte.
         """
         for wrong in b"G", PREFACE[:-1] + b"x", b"\xff" * 100:
             self.reader = FrameReader(0)
@@ -119,7 +119,7 @@ class FrameReaderTests(SynchronousTestCase):
 
     def test_headersTooLarge(self) -> None:
         """
-        Headers that are too large in total are refused, however many frames they come in.
+        Headers that are too large in total are refused, in any number of frames.
         """
         self.begin()
         self.readAll(frame(HEADERS, b"h" * (LARGEST_HEADERS // 2)))
@@ -128,7 +128,7 @@ class FrameReaderTests(SynchronousTestCase):
 
     def test_continuations(self) -> None:
         """
-        Headers in too many frames are refused, though they are empty.
+        Headers in too many frames are refused, even empty ones.
         """
         self.begin()
         self.readAll(frame(HEADERS) + frame(CONTINUATION) * MOST_CONTINUATIONS)
@@ -136,7 +136,7 @@ class FrameReaderTests(SynchronousTestCase):
 
     def test_headersAnew(self) -> None:
         """
-        The headers of each request are counted by themselves.
+        The headers of each request are counted separately.
         """
         self.begin()
         one = frame(HEADERS, b"h" * 9000) + frame(CONTINUATION, b"h" * 3000, END_HEADERS)
@@ -144,8 +144,8 @@ class FrameReaderTests(SynchronousTestCase):
 
     def test_floods(self) -> None:
         """
-        Of each kind that costs its sender nothing, more than a burst at once is refused, and what
-        is added each second is allowed.
+        For each kind that costs its sender nothing, more than a burst is refused, and the rate per
+        second is allowed.
         """
         self.assertEqual(set(KINDS), set(FLOODS))
         for name, kind in KINDS.items():
@@ -183,12 +183,12 @@ class FrameReaderTests(SynchronousTestCase):
 
     def test_clock(self) -> None:
         """
-        A clock that is set back neither refuses nor allows more.
+        Setting the clock back causes neither refusals nor additional allowance.
         """
         self.begin()
         burst, perSecond = FLOODS["PING"]
         self.readAll(frame(PING) * int(burst), 1000)
         self.assertRaises(BadFrame, self.readAll, frame(PING), 10)
-        # The one that was refused is still there.
+        # The refused frame is still there.
         self.assertEqual(len(self.readAll(frame(PING) * (int(perSecond) - 1), 11)), perSecond)
         self.assertRaises(BadFrame, self.readAll, frame(PING), 11)

@@ -1,5 +1,6 @@
 """
-Tests for L{twisted_sse.guard.http2}: clients that break HTTP/2's rules, or keep them and cost much.
+Tests for L{twisted_sse.guard.http2}: clients that break HTTP/2's rules, or obey them at a high
+cost.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ def frame(kind: int, payload: bytes = b"", stream: int = 0, flags: int = 0) -> b
 
 class Answers(Resource):
     """
-    A resource with an answer, which counts its requests.
+    A resource with a fixed response, which counts its requests.
     """
 
     isLeaf = True
@@ -47,7 +48,7 @@ class Answers(Resource):
 
     def render_GET(self, request: Any) -> Any:
         """
-        Answer, or keep the request for the test.
+        Respond, or keep the request for the test.
         """
         self.calls += 1
         if request.path == b"/later":
@@ -57,7 +58,7 @@ class Answers(Resource):
 
     def render_POST(self, request: Any) -> bytes:
         """
-        Answer with the size of the body.
+        Respond with the size of the body.
         """
         return b"%d" % len(request.content.read())
 
@@ -107,7 +108,7 @@ class ErrorTests(HTTP2TestCase):
     def assertAborted(self, data: bytes) -> None:
         """
         Assert that a connection that sends this is aborted, its requests are notified, and nothing
-        that follows is kept or handled.
+        after it is kept or handled.
         """
         client = self.connect()
         client.request("/later")
@@ -150,14 +151,14 @@ class ErrorTests(HTTP2TestCase):
 
     def test_headersFlood(self) -> None:
         """
-        Headers without an end end the connection, before much of them is kept.
+        Endless headers end the connection, before much of them is kept.
         """
         self.assertAborted(frame(HEADERS, b"", 99) + frame(CONTINUATION, b"x" * 2**14, 99) * 1000)
         self.assertAborted(frame(HEADERS, b"", 99) + frame(CONTINUATION, b"", 99) * 1000)
 
     def test_bomb(self) -> None:
         """
-        Headers that are small when compressed, and large after, end the connection.
+        Headers that are small when compressed, and large when decompressed, end the connection.
         """
         # A literal of 4,000 bytes that enters the table, then references to it: RFC 7541, 6.
         block = b"\x40\x01a\x7f" + b"\xa1\x1e" + b"x" * 4000 + b"\xbe" * 1000
@@ -165,7 +166,7 @@ class ErrorTests(HTTP2TestCase):
 
     def test_preface(self) -> None:
         """
-        What does not begin as HTTP/2 ends the connection.
+        Data that does not begin as HTTP/2 ends the connection.
         """
         client = self.connect(hello=False)
         client.send(b"GET / HTTP/1.1\r\n\r\n")
@@ -173,7 +174,7 @@ class ErrorTests(HTTP2TestCase):
 
     def test_goAway(self) -> None:
         """
-        A client that says goodbye is not aborted, and what it sends afterwards is ignored.
+        A client that sends GOAWAY is not aborted, and its later frames are ignored.
         """
         client = self.connect()
         client.http.close_connection()
@@ -182,7 +183,7 @@ class ErrorTests(HTTP2TestCase):
         self.assertTrue(client.transport.disconnecting)
         client.protocol.dataReceived(b"\xff" * 100)
         self.assertFalse(client.transport.aborted)
-        # If it does not close then, it is made to.
+        # If the client does not close then, the server does.
         self.clock.advance(61)
         self.clock.advance(16)
         self.assertTrue(client.transport.aborted)
@@ -195,7 +196,7 @@ class FloodTests(HTTP2TestCase):
 
     def assertFlooded(self, *sent: bytes) -> MemoryClient2:
         """
-        Assert that a connection that sends this again and again is aborted soon.
+        Assert that a connection that sends this repeatedly is aborted soon.
         """
         client = self.connect()
         client.request("/later")
@@ -221,7 +222,7 @@ class FloodTests(HTTP2TestCase):
 
     def test_emptyData(self) -> None:
         """
-        Data that is empty and has no end ends the connection.
+        Endless empty data ends the connection.
         """
         client = self.connect()
         number = client.request(method="POST", end=False)
@@ -231,7 +232,8 @@ class FloodTests(HTTP2TestCase):
 
     def test_rapidReset(self) -> None:
         """
-        Requests that are opened and reset without end end the connection, and are hardly answered.
+        An endless sequence of requests that are opened and reset ends the connection, with hardly
+        any responses.
         """
         client = self.connect()
         for _ in range(20):
@@ -244,7 +246,7 @@ class FloodTests(HTTP2TestCase):
 
     def test_manyRequests(self) -> None:
         """
-        A client that makes many requests one after another, as fast as it gets the answers, is
+        A client that makes many requests one after another, as fast as it gets the responses, is
         served.
         """
         client = self.connect()
@@ -257,7 +259,7 @@ class FloodTests(HTTP2TestCase):
 
     def test_settings(self) -> None:
         """
-        Unknown settings are not kept without bound.
+        Unknown settings are not kept without a limit.
         """
         client = self.connect()
         unknown = b"".join(struct.pack(">HI", number, 1) for number in range(100, 2000))
@@ -279,7 +281,7 @@ class FloodTests(HTTP2TestCase):
 
     def test_table(self) -> None:
         """
-        The table of our encoder does not grow with what a client allows.
+        The table of our encoder does not grow with the client's allowance.
         """
         client = self.connect(HEADER_TABLE_SIZE=2**31)
         client.request("/small")
@@ -322,7 +324,7 @@ class BacklogTests(HTTP2TestCase):
 
     def begin(self) -> None:
         """
-        Let three connections make three requests each, and see which are answered in which order.
+        Let three connections make three requests each, and record the order of the responses.
         """
         self.patch(
             http2.GuardedConnection,
@@ -349,7 +351,7 @@ class BacklogTests(HTTP2TestCase):
 
     def test_time(self) -> None:
         """
-        A turn of the reactor is over after a certain time, for all of them together.
+        A turn of the reactor ends after a certain time, for all connections together.
         """
         self.begin()
         now = iter(range(1000))
@@ -406,7 +408,7 @@ class RequestTests(HTTP2TestCase):
 
     def test_malformed(self) -> None:
         """
-        A method, path or name of a header that HTTP/1 could not have is refused.
+        A method, path or header name that is impossible in HTTP/1 is refused.
         """
         client = self.connect()
         for fields in (
@@ -425,8 +427,8 @@ class RequestTests(HTTP2TestCase):
 
     def test_closeEarly(self) -> None:
         """
-        A request that is closed by its handler while its body arrives is reset, and what follows
-        of the body does not take the window from the others.
+        A request that is closed by its handler while its body arrives is reset, and the rest of the
+        body does not use up the window of the others.
         """
 
         class Closing(self.site.requestFactory):  # type: ignore[misc,name-defined]
@@ -443,7 +445,7 @@ class RequestTests(HTTP2TestCase):
                     client.http.send_data(number, b"x" * 10_000)
             client.http.end_stream(number)
             client.flush()
-            # It is given back in halves.
+            # It is returned in halves.
             self.assertGreater(client.http.outbound_flow_control_window, 2**15 - 10_000)
             self.assertIn(number, client.resets())
 
@@ -484,13 +486,13 @@ class RequestTests(HTTP2TestCase):
 
 class WindowTests(HTTP2TestCase):
     """
-    Tests for clients that do not take their answers.
+    Tests for clients that do not read their responses.
     """
 
     def test_shut(self) -> None:
         """
-        While the window of a client is shut, only as many of its requests are answered as the
-        transport would hold gladly.
+        While the window of a client is closed, only as many of its requests are answered as the
+        transport holds without pausing.
         """
         client = self.connect(INITIAL_WINDOW_SIZE=0)
         for _ in range(100):
@@ -500,7 +502,7 @@ class WindowTests(HTTP2TestCase):
 
     def test_opens(self) -> None:
         """
-        When the windows open, all requests are answered, whole.
+        When the windows open, all requests are answered completely.
         """
         client = self.connect(INITIAL_WINDOW_SIZE=1000)
         numbers = [client.request() for _ in range(10)]
@@ -545,7 +547,7 @@ class WindowTests(HTTP2TestCase):
 
     def test_idle(self) -> None:
         """
-        A window that is shut costs no turns of the reactor.
+        A closed window costs no turns of the reactor.
         """
         client = self.connect(INITIAL_WINDOW_SIZE=100)
         client.request()
@@ -584,7 +586,8 @@ class WindowTests(HTTP2TestCase):
 
     def test_timeout(self) -> None:
         """
-        A client that leaves an answer unread is closed after the timeout, though it sends PINGs.
+        A client that leaves a response unread is disconnected after the timeout, even if it sends
+        PINGs.
         """
         client = self.connect(INITIAL_WINDOW_SIZE=100)
         client.request()
@@ -596,7 +599,7 @@ class WindowTests(HTTP2TestCase):
 
     def test_noTimeout(self) -> None:
         """
-        PINGs keep a connection without unread answers open, and slow reading keeps others open.
+        PINGs keep a connection without unread responses open, and slow reading keeps others open.
         """
         idle, slow = self.connect(), self.connect(INITIAL_WINDOW_SIZE=100)
         number = slow.request()

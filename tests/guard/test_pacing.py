@@ -40,7 +40,7 @@ class Transport(StringTransport):
 
     def take(self) -> bytes:
         """
-        Let the client read all.
+        Let the client read everything.
         """
         taken = self.value()
         self.clear()
@@ -56,22 +56,22 @@ class Transport(StringTransport):
 
     def pauseProducing(self) -> None:
         """
-        The server reads no more.
+        The server pauses reading.
         """
         self.reading = False
 
     def resumeProducing(self) -> None:
         """
-        The server reads on.
+        The server resumes reading.
         """
         self.reading = True
 
 
 class Answering(Resource):
     """
-    A resource with an answer of a certain size.
+    A resource with a response of a certain size.
 
-    @ivar calls: how often it was asked.
+    @ivar calls: the number of its requests.
     @ivar pending: the requests to be answered later, if it is a list.
     """
 
@@ -85,7 +85,7 @@ class Answering(Resource):
 
     def render_GET(self, request: Any) -> Any:
         """
-        Answer.
+        Respond.
         """
         self.calls += 1
         if self.pending is None:
@@ -95,7 +95,7 @@ class Answering(Resource):
 
     def render_POST(self, request: Any) -> bytes:
         """
-        Answer with the length of the body.
+        Respond with the length of the body.
         """
         return b"%d" % len(request.content.read())
 
@@ -120,7 +120,7 @@ class PacingTestCase(SynchronousTestCase):
 
     def settle(self) -> None:
         """
-        Let the server do what it has to do.
+        Let the server do its pending work.
         """
         for _ in range(100):
             self.clock.advance(0)
@@ -140,8 +140,8 @@ class PipelineTests(PacingTestCase):
 
     def test_unread(self) -> None:
         """
-        A client that reads nothing gets no more answers than the transport holds gladly, and
-        nothing more is read.
+        A client that reads nothing gets no more responses than the transport holds without pausing,
+        and nothing more is read.
         """
         self.protocol.dataReceived(GET * 2000)
         self.settle()
@@ -150,7 +150,7 @@ class PipelineTests(PacingTestCase):
 
     def test_read(self) -> None:
         """
-        A client that reads gets all answers.
+        A client that reads gets all responses.
         """
         self.protocol.dataReceived(GET * 100)
         received = b""
@@ -163,7 +163,8 @@ class PipelineTests(PacingTestCase):
 
     def test_turns(self) -> None:
         """
-        One request is answered per turn of the reactor, so that other connections get theirs.
+        One request is answered per turn of the reactor, so that other connections are served in
+        between.
         """
         self.protocol.dataReceived(GET * 3)
         self.assertEqual(self.resource.calls, 1)
@@ -174,7 +175,7 @@ class PipelineTests(PacingTestCase):
 
     def test_separately(self) -> None:
         """
-        A client that sends its requests one by one without reading is not read further either.
+        A client that sends its requests one by one without reading is not read further, either.
         """
         sent = 0
         while self.transport.reading and sent < 100:
@@ -188,7 +189,7 @@ class PipelineTests(PacingTestCase):
 
     def test_alone(self) -> None:
         """
-        A request with nothing behind it waits for nothing.
+        A request without others after it does not wait.
         """
         for calls in 1, 2, 3:
             self.protocol.dataReceived(GET)
@@ -211,7 +212,7 @@ class PipelineTests(PacingTestCase):
 
     def test_later(self) -> None:
         """
-        While an answer is being made, the next request waits, and is answered afterwards.
+        While a response is being made, the next request waits, and is answered afterwards.
         """
         self.resource.pending = []
         self.protocol.dataReceived(GET * 3)
@@ -225,7 +226,7 @@ class PipelineTests(PacingTestCase):
 
     def test_timeout(self) -> None:
         """
-        A client that reads nothing is closed after the timeout.
+        A client that reads nothing is disconnected after the timeout.
         """
         self.protocol.dataReceived(GET * 100)
         self.settle()
@@ -253,7 +254,8 @@ class EndTests(PacingTestCase):
 
     def test_last(self) -> None:
         """
-        A client that does not close after its last answer is closed after the timeout.
+        A client that does not close the connection after its last response is disconnected after
+        the timeout.
         """
         self.protocol.dataReceived(b"GET / HTTP/1.0\r\n\r\n")
         self.assertTrue(self.transport.disconnecting)
@@ -266,7 +268,7 @@ class EndTests(PacingTestCase):
 
     def test_bad(self) -> None:
         """
-        Nothing that follows a bad request is read, though it arrives at once or later.
+        Nothing after a bad request is read, whether it arrives at the same time or later.
         """
         for bad in (
             b"GET\r\n",

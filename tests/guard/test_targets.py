@@ -16,14 +16,14 @@ class TargetTests(SynchronousTestCase):
 
     def test_origin(self) -> None:
         """
-        A path is taken as it is.
+        A path is used unchanged.
         """
         for target in b"/", b"/a/b%20c?d=e&f", b"//a", b'/"<>{}|^`', b"*":
             self.assertEqual(readTarget(target), Target(None, target))
 
     def test_absolute(self) -> None:
         """
-        A URL has the host and the path: RFC 9112, 3.2.2.
+        A URL contains the host and the path: RFC 9112, 3.2.2.
         """
         for target, host, uri in (
             (b"http://a/b?c", b"a", b"/b?c"),

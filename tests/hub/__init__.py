@@ -1,5 +1,5 @@
 """
-Tests for L{twisted_sse.channel}.
+Tests for L{twisted_sse.hub}.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 """
-Tests for L{twisted_sse.hub.anonymous}: who may publish without a token.
+Tests for L{twisted_sse.hub.anonymous}: publishing without a token.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ LOCAL: Any = IPv4Address("TCP", "127.0.0.1", 80)
 
 class AnonymousTestCase(SynchronousTestCase):
     """
-    Asks who may publish.
+    Asks which requests may publish.
     """
 
     def refusal(
@@ -33,7 +33,7 @@ class AnonymousTestCase(SynchronousTestCase):
         @param here: the address that the client has connected to.
         @param peer: the client's address.
         @param fields: headers, with underscores.
-        @return: why a request may not publish; L{None} if it may.
+        @return: the reason why a request may not publish; L{None} if it may.
         """
         request = DummyRequest([b""])  # type: ignore[no-untyped-call]
         request.client = peer
@@ -55,8 +55,8 @@ class EverybodyTests(AnonymousTestCase):
 
     def test_table(self) -> None:
         """
-        C{Sec-Fetch-Site} decides; without it C{Origin} is compared with C{Host}; without both it is
-        not a browser, or one that is older than these headers.
+        C{Sec-Fetch-Site} decides; without it C{Origin} is compared with C{Host}; without both the
+        client is not a browser, or an older one.
         """
         for fields, may in (
             ({}, True),
@@ -101,7 +101,7 @@ class ThisMachineTests(AnonymousTestCase):
 
     def test_mayNot(self) -> None:
         """
-        Other machines, web pages and proxies may not, and the answer says which of them it was.
+        Other machines, web pages and proxies may not, and the response names the kind of client.
         """
         rule = ThisMachine()
         away = IPv4Address("TCP", "10.0.0.5", 80)
@@ -119,7 +119,7 @@ class ThisMachineTests(AnonymousTestCase):
 
     def test_names(self) -> None:
         """
-        A name that is not loopback's may be a page's (DNS rebinding).
+        A name that does not belong to loopback may belong to a page (DNS rebinding).
         """
         for name in ("evil.example", "localhost.evil.example", "10.0.0.5", "", "localhost, x"):
             said = self.refusal(ThisMachine(), host=name) or ""
@@ -127,7 +127,7 @@ class ThisMachineTests(AnonymousTestCase):
 
     def test_trusted(self) -> None:
         """
-        A page whose origin may publish does, on this machine.
+        A page whose origin may publish can do so on this machine.
         """
         rule = ThisMachine()
         page = {"origin": "http://localhost:3000", "sec_fetch_site": "same-site"}

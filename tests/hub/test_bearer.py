@@ -31,7 +31,7 @@ class TokensTests(SynchronousTestCase):
 
     def test_check(self) -> None:
         """
-        The scheme may be of any case; without one, or with another, there is no token.
+        The scheme is case-insensitive; without one, or with another, there is no token.
         """
         tokens = Tokens(["a", TOKEN])
         for value in ("Bearer a", "bearer  a", f"BEARER {TOKEN}"):
@@ -45,7 +45,7 @@ class TokensTests(SynchronousTestCase):
 
     def test_several(self) -> None:
         """
-        A request with two headers is refused, not decided by one of them.
+        A request with two headers is refused, instead of one of them deciding.
         """
         refused = self.assertRaises(Refused, self.check, Tokens(["a"]), "Bearer b", "Bearer a")
         self.assertEqual(refused.status, 400)
@@ -53,7 +53,7 @@ class TokensTests(SynchronousTestCase):
 
     def test_constantTime(self) -> None:
         """
-        A token is compared with all, in a time that does not tell how much of it is right.
+        A token is compared with all, in a time that does not depend on how much of it is correct.
         """
         compared: list[tuple[bytes, bytes]] = []
 

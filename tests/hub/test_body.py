@@ -17,7 +17,7 @@ from twisted_sse.hub.content import MOST_EVENTS
 from twisted_sse.hub.refused import Refused
 from twisted_sse.stream.options import LONGEST_ID
 
-#: What is on one line: event types and IDs.
+#: Values on one line: event types and IDs.
 NAMES = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0\r\n"), min_size=1)
 
 #: The data of events and their other fields.
@@ -56,7 +56,7 @@ class BatchTests(SynchronousTestCase):
 
     def refusal(self, *lines: str | bytes, uri: bytes = b"/") -> Refused:
         """
-        @return: why a batch is refused.
+        @return: the reason why a batch is refused.
         """
         body = b"\n".join(line if isinstance(line, bytes) else line.encode() for line in lines)
         return self.assertRaises(Refused, list, batchIn(uri, body))
@@ -66,7 +66,7 @@ class BatchTests(SynchronousTestCase):
         self, batch: list[tuple[Any, dict[str, Any]]], ascii: bool, separator: str
     ) -> None:
         """
-        Every batch arrives as it was sent: text as it is, anything else as JSON.
+        Every batch arrives as it was sent: text unchanged, anything else as JSON.
         """
         lines = [json.dumps({"data": data, **fields}, ensure_ascii=ascii) for data, fields in batch]
         body = separator.join(lines).encode()
@@ -86,7 +86,7 @@ class BatchTests(SynchronousTestCase):
 
     def test_lineEnds(self) -> None:
         """
-        Only LF ends a line, and lines of nothing but white space are skipped, but counted.
+        Only LF ends a line, and lines of white space are skipped, but counted.
         """
         body = '\n{"data":"a\u2028b\u0085c"}\r\n \t\r\n{"data":"d"}'.encode()
         items = list(batchIn(b"/", body))
@@ -95,7 +95,7 @@ class BatchTests(SynchronousTestCase):
 
     def test_refused(self) -> None:
         """
-        A line that is not an event is named, and what is wrong with it.
+        A line that is not an event is named, with the reason.
         """
         for line, why in (
             ("{", "this is not JSON"),
@@ -144,14 +144,14 @@ class BatchTests(SynchronousTestCase):
 
     def test_empty(self) -> None:
         """
-        A batch without events is a mistake.
+        A batch without events is refused.
         """
         for body in ("", "\n", " \r\n\n"):
             self.assertIn("the batch is empty", str(self.refusal(body)))
 
     def test_query(self) -> None:
         """
-        Fields in the query would belong to no event of a batch.
+        Fields in the query are refused, since they would belong to no event of a batch.
         """
         for query, why in ((b"topic=a", "topics"), (b"event=e", "event"), (b"x=1", "'x'")):
             refused = self.refusal('{"data":""}', uri=b"/?" + query)
@@ -160,7 +160,7 @@ class BatchTests(SynchronousTestCase):
 
     def test_most(self) -> None:
         """
-        A batch has at most as many events as can be published at once.
+        A batch has at most the number of events that can be published at once.
         """
         line = '{"data":""}'
         body = "\n".join([line] * MOST_EVENTS).encode()
@@ -175,14 +175,14 @@ class EventTests(SynchronousTestCase):
 
     def test_text(self) -> None:
         """
-        Text is data as it is, with a byte order mark if it has one.
+        Text is used as data unchanged, including a byte order mark.
         """
         body = "\ufeffa\x00\r\n\u2028".encode()
         self.assertEqual(eventIn(b"/", b"text/plain", body), Item(Event(body.decode()), ()))
 
     def test_json(self) -> None:
         """
-        JSON is sent as JSON, a string too.
+        JSON is sent as JSON, including strings.
         """
         kind = typeOf(b"application/json", None)
         for sent, data in ((b'"a"', '"a"'), (b" null ", "null"), (b"[1.0, 1e2]", "[1.0,100.0]")):
@@ -191,7 +191,7 @@ class EventTests(SynchronousTestCase):
 
     def test_longID(self) -> None:
         """
-        An ID that no client could send back is refused, whatever the channel.
+        An ID that no client could send back is refused, on any channel.
         """
         longest = b"x" * LONGEST_ID
         self.assertEqual(eventIn(b"/?id=" + longest, b"text/plain", b"").event.id, longest.decode())
@@ -206,7 +206,7 @@ class TypeTests(SynchronousTestCase):
 
     def test_batch(self) -> None:
         """
-        The types of JSON by lines are batches, and others are not.
+        The types of JSON lines are batches, and others are not.
         """
         for name in (
             b"application/x-ndjson",

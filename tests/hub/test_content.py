@@ -30,12 +30,12 @@ from twisted_sse.stream.options import LONGEST_ID
 
 class HeaderTests(SynchronousTestCase):
     """
-    Tests for what headers say about a body.
+    Tests for the headers that describe a body.
     """
 
     def test_mediaType(self) -> None:
         """
-        A media type has no case, and its parameters do not belong to it.
+        A media type is case-insensitive, and excludes its parameters.
         """
         for header, kind in [
             (None, b""),
@@ -48,7 +48,7 @@ class HeaderTests(SynchronousTestCase):
 
     def test_charset(self) -> None:
         """
-        UTF-8 is the only charset, in any spelling, and if none is named.
+        UTF-8 is the only charset, in any spelling, and the default.
         """
         for header in [None, b"a/b", b"a/b;Charset=UTF-8", b'a/b; x=y; charset="utf8"', b"a/b;="]:
             self.assertTrue(isUTF8(header), header)
@@ -58,7 +58,7 @@ class HeaderTests(SynchronousTestCase):
 
     def test_coding(self) -> None:
         """
-        A body that is compressed is refused.
+        A compressed body is refused.
         """
         for header in [None, b"", b" Identity "]:
             checkCoding(header)
@@ -75,7 +75,7 @@ class BodyTests(SynchronousTestCase):
 
     def test_limit(self) -> None:
         """
-        A body of the limit is read, and one that is a byte larger is refused.
+        A body as large as the limit is read, and a body one byte larger is refused.
         """
         request: Any = SimpleNamespace(content=BytesIO(b"12345"))
         self.assertEqual(bodyOf(request, 5), b"12345")
@@ -91,7 +91,7 @@ class BodyTests(SynchronousTestCase):
 
     def test_twice(self) -> None:
         """
-        An object that has a name twice is refused, in time linear in its names.
+        An object with a duplicate name is refused, in time linear in its names.
         """
         names = [f"n{number}" for number in range(60_000)]
         text = "{" + ",".join(f'"{name}":1' for name in [*names, names[-1]]) + "}"
@@ -109,14 +109,14 @@ class MadeTests(SynchronousTestCase):
 
     def test_event(self) -> None:
         """
-        An event is made of its data and fields.
+        An event is made from its data and fields.
         """
         self.assertEqual(made(Event, "a", {"id": "1"}), Event("a", id="1"))
         self.assertEqual(made(Event.json, [1], {}), Event("[1]"))
 
     def test_invalid(self) -> None:
         """
-        What is not an event is refused, with the reason.
+        Data that is not an event is refused, with the reason.
         """
         deep: list[Any] = []
         for _ in range(100_000):
@@ -140,14 +140,14 @@ class BatchTests(SynchronousTestCase):
 
     def test_lines(self) -> None:
         """
-        Only LF ends a line; empty ones are counted, and skipped.
+        Only LF ends a line; empty lines are counted, and skipped.
         """
         lines = list(linesIn(b"\na\r\n \t\n\xe2\x80\xa8b\x0bc"))
         self.assertEqual(lines, [(2, b"a\r"), (4, b"\xe2\x80\xa8b\x0bc")])
 
     def test_each(self) -> None:
         """
-        What was sent is read one at a time.
+        Events are read one at a time.
         """
         read: list[int] = []
 
@@ -161,7 +161,7 @@ class BatchTests(SynchronousTestCase):
 
     def test_refused(self) -> None:
         """
-        The one that is refused is named; its status and headers stay.
+        The refused event is named; its status and headers stay.
         """
 
         def reading(value: str) -> str:
@@ -179,7 +179,7 @@ class BatchTests(SynchronousTestCase):
 
     def test_count(self) -> None:
         """
-        A batch has at least one event, and at most as many as can be published at once.
+        A batch has at least one event, and at most the number that can be published at once.
         """
         refused = self.assertRaises(Refused, list, readEach([], "line", str))
         self.assertEqual(refused.status, 400)

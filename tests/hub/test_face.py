@@ -1,5 +1,5 @@
 """
-Tests for what C{twisted_sse.hub} has.
+Tests for the names in C{twisted_sse.hub}.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ import twisted_sse.hub
 
 class FaceTests(SynchronousTestCase):
     """
-    Tests for the hub, which is imported when it is asked for.
+    Tests for the hub, which is imported on first use.
     """
 
     def test_nothingSuperfluous(self) -> None:
         """
-        A name that there is not is none, and all that are promised are there.
+        An unknown name raises an error, and all listed names exist.
         """
         self.assertRaises(AttributeError, getattr, twisted_sse.hub, "Hubs")
         for name in twisted_sse.hub.__all__:
@@ -27,7 +27,8 @@ class FaceTests(SynchronousTestCase):
 
     def test_missing(self) -> None:
         """
-        Without one of its libraries, asking for it says what to install; publishing needs none.
+        Without one of its libraries, using the hub raises an error that names the package to
+        install; publishing needs none.
         """
         for library in ("jwt", "re2", "urlpattern"):
             parts = [each for each in sys.modules if each.partition(".")[0] == library]

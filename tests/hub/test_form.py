@@ -22,8 +22,8 @@ class PairsTests(SynchronousTestCase):
 
     def test_standard(self) -> None:
         """
-        A form is parsed as the URL standard says: only C{&} separates, C{+} is a space, a C{%} that
-        begins no escape stays, and what has no C{=} has an empty value.
+        A form is parsed as in the URL standard: only C{&} separates, C{+} is a space, a C{%} that
+        begins no escape stays, and a part without C{=} has an empty value.
         """
         for data, expected in (
             (b"", []),
@@ -49,7 +49,7 @@ class PairsTests(SynchronousTestCase):
     @given(st.lists(st.tuples(TEXT, TEXT)))
     def test_roundTrip(self, fields: list[tuple[str, str]]) -> None:
         """
-        What was encoded is decoded to the same.
+        Encoded fields are decoded to the same values.
         """
         data = "&".join(f"{quote_plus(name)}={quote_plus(value)}" for name, value in fields)
         self.assertEqual(pairs(data.encode()), fields)
@@ -61,7 +61,7 @@ class PairsTests(SynchronousTestCase):
     )
     def test_large(self, parts: list[bytes]) -> None:
         """
-        What is long is decoded as what is short.
+        Long values are decoded like short ones.
         """
         short = b"%c3%a9" + b"".join(parts)
         expected = unquote_to_bytes(short.replace(b"+", b" ") * 500).decode("utf-8", "replace")
@@ -73,8 +73,8 @@ class PairsTests(SynchronousTestCase):
 
     def test_notUTF8(self) -> None:
         """
-        What is not UTF-8 raises, and is not replaced; nor is half of a surrogate pair, or a character
-        written longer than it need be.
+        Text that is not UTF-8 raises an error, and is not replaced; nor is half of a surrogate
+        pair, or an overlong encoding.
         """
         for data in (b"a=%ff", b"%ff=a", b"a=\xff", b"a=%ED%A0%80", b"a=%C0%AF"):
             self.assertRaises(UnicodeDecodeError, pairs, data)
@@ -87,14 +87,15 @@ class MillisecondsTests(SynchronousTestCase):
 
     def test_numbers(self) -> None:
         """
-        ASCII digits are a number, also with zeros before them.
+        ASCII digits are a number, with leading zeros, too.
         """
         for text, number in [("0", 0), ("007", 7), ("3000", 3000), (f"{2**64 - 1}", 2**64 - 1)]:
             self.assertEqual(milliseconds(text), number)
 
     def test_nothingElse(self) -> None:
         """
-        Nothing else is: signs, spaces, fractions, digits of other scripts, more than 64 bits.
+        Nothing else is a number: signs, spaces, fractions, digits of other scripts, more than 64
+        bits.
         """
         for text in [
             "",

@@ -26,7 +26,7 @@ class KeyTests(SynchronousTestCase):
 
     def test_keys(self) -> None:
         """
-        A key may be quoted, as in the draft, or not, as most clients send it.
+        A key may be quoted, as in the draft, or unquoted, as most clients send it.
         """
         for value, key in (
             ("8e03978e-40d5-43dd-bc93-6894a57f9324", "8e03978e-40d5-43dd-bc93-6894a57f9324"),
@@ -42,7 +42,7 @@ class KeyTests(SynchronousTestCase):
 
     def test_refused(self) -> None:
         """
-        What is not a key is refused: an event would be published twice, or not at all.
+        An invalid key is refused: an event would be published twice, or not at all.
         """
         for values in (
             [""],

@@ -40,7 +40,7 @@ class EventTests(PublishTestCase):
 
     def test_text(self) -> None:
         """
-        The body of C{text/plain}, of a form and of no type is the data as it is.
+        The body of C{text/plain}, of a form and of no type is used as data unchanged.
         """
         self.serve()
         sent = []
@@ -69,7 +69,7 @@ class EventTests(PublishTestCase):
 
     def test_fields(self) -> None:
         """
-        The other fields are in the query, also those of a form whose body has the same names.
+        The other fields are in the query, even for a form whose body has the same names.
         """
         self.serve()
         form = {"Content-Type": "application/x-www-form-urlencoded"}
@@ -81,7 +81,7 @@ class EventTests(PublishTestCase):
 
     def test_topics(self) -> None:
         """
-        An event goes to the subscribers of each of its topics.
+        An event is sent to the subscribers of each of its topics.
         """
         client = self.serve()
         readers = [
@@ -106,7 +106,7 @@ class EventTests(PublishTestCase):
 
     def test_noHistory(self) -> None:
         """
-        Where events have no IDs, there is none in the answer.
+        If events have no IDs, the response has none.
         """
         self.serve(Channel(None), anonymous=True)
         self.assertEqual(answered(self.post()), {"id": None})
@@ -154,7 +154,7 @@ class BatchTests(PublishTestCase):
 
     def test_allOrNothing(self) -> None:
         """
-        If line 9,999 of 10,000 is wrong, the answer names it, and nothing is published.
+        If line 9,999 of 10,000 is invalid, the response names it, and nothing is published.
         """
         self.serve()
         lines = [f'{{"data": "{number}"}}' for number in range(MOST_EVENTS)]
@@ -189,14 +189,14 @@ class BatchTests(PublishTestCase):
 
     def test_slices(self) -> None:
         """
-        A large batch is read over several turns of the reactor, and what others publish meanwhile
-        is published before.
+        A large batch is read over several turns of the reactor, and events that others publish
+        meanwhile are published before.
         """
         client = self.serve()
         clock = client.clock
 
         def seconds() -> float:
-            # Time passes by being looked at.
+            # Each look at the clock advances it.
             clock.rightNow += 0.005
             return clock.rightNow
 
@@ -217,7 +217,7 @@ class BatchTests(PublishTestCase):
 
     def test_gone(self) -> None:
         """
-        Nothing of a large batch is published if the client is gone before it has been read.
+        Nothing of a large batch is published if the client disconnects before it has been read.
         """
         client = self.serve()
         later: list[Any] = []
@@ -235,7 +235,7 @@ class BatchTests(PublishTestCase):
 
 class Gone:
     """
-    A request whose client goes away.
+    A request whose client disconnects.
     """
 
     method = b"POST"
@@ -263,7 +263,8 @@ class KeyTests(PublishTestCase):
 
     def test_repeated(self) -> None:
         """
-        A request that is repeated with its key is answered as the first time, and published once.
+        A request that is repeated with its key has the same response as the first, and is published
+        once.
         """
         self.serve()
         key = {**TEXT, "Idempotency-Key": "8e03978e-40d5-43dd-bc93-6894a57f9324"}
@@ -294,12 +295,12 @@ class KeyTests(PublishTestCase):
 
 class RefusalTests(PublishTestCase):
     """
-    Tests for what is refused, and how.
+    Tests for refusals.
     """
 
     def test_methods(self) -> None:
         """
-        Other methods than GET, HEAD, POST and OPTIONS are refused, and those are named.
+        Methods other than GET, HEAD, POST and OPTIONS are refused, and those are listed.
         """
         client = self.serve()
         for method in ("PUT", "DELETE", "PATCH", "QUERY"):
@@ -309,7 +310,7 @@ class RefusalTests(PublishTestCase):
 
     def test_types(self) -> None:
         """
-        Other types are refused, and what can be posted is named.
+        Other types are refused, and the supported types are listed.
         """
         self.serve()
         for contentType in ("text/html", "image/png", "text", "text/plainx", "application/xml"):
@@ -326,7 +327,7 @@ class RefusalTests(PublishTestCase):
 
     def test_body(self) -> None:
         """
-        What is not UTF-8, or not JSON, is refused.
+        A body that is not UTF-8, or not JSON, is refused.
         """
         self.serve()
         self.assertRefused(self.post(b"a\xff"), 400, "byte 2 of the text is not UTF-8")
@@ -336,7 +337,7 @@ class RefusalTests(PublishTestCase):
 
     def test_key(self) -> None:
         """
-        A key that is none is refused.
+        An invalid key is refused.
         """
         self.serve()
         response = self.post("x", {**TEXT, "Idempotency-Key": '"'})
@@ -353,8 +354,8 @@ class RefusalTests(PublishTestCase):
 
     def test_notStored(self) -> None:
         """
-        If an event was not stored, the answer says when to try again, and whether it may have been
-        stored all the same.
+        If an event was not stored, the response states when to retry, and whether the event may
+        have been stored after all.
         """
         self.serve()
         for error, maybe, said in (
@@ -373,7 +374,7 @@ class RefusalTests(PublishTestCase):
 
     def test_notHere(self) -> None:
         """
-        An event that is valid, but not in this channel, is refused.
+        An event that is valid, but not allowed in this channel, is refused.
         """
         self.serve()
 
@@ -385,7 +386,7 @@ class RefusalTests(PublishTestCase):
 
     def test_closed(self) -> None:
         """
-        When the channel is closed, that is said.
+        When the channel is closed, the response names this reason.
         """
         self.serve()
         self.channel.close()
@@ -406,7 +407,7 @@ class RefusalTests(PublishTestCase):
 
     def test_arguments(self) -> None:
         """
-        Wrong arguments raise, and name what is wrong, but never a token.
+        Wrong arguments raise errors that name the problem, but never a token.
         """
         channel = Channel()
         for error, name, options in (
@@ -429,12 +430,12 @@ class RefusalTests(PublishTestCase):
 
 class AccessTests(PublishTestCase):
     """
-    Tests for who may publish.
+    Tests for permission to publish.
     """
 
     def test_nobody(self) -> None:
         """
-        Without tokens no client may publish, with or without one.
+        Without configured tokens no client may publish, with or without a token.
         """
         self.serve(anonymous=False)
         self.assertRefused(self.post(), 403, "no tokens are set")
@@ -452,7 +453,7 @@ class AccessTests(PublishTestCase):
 
     def test_noToken(self) -> None:
         """
-        A request without a token is asked for one; a password is none.
+        A request without a token is answered with a challenge; a password is not a token.
         """
         self.serve(tokens=[TOKEN])
         for headers in ({}, {"Authorization": "Basic YTpi"}, {"Authorization": TOKEN}):
@@ -463,7 +464,7 @@ class AccessTests(PublishTestCase):
 
     def test_wrongToken(self) -> None:
         """
-        A wrong token is refused, even where none is needed.
+        A wrong token is refused, even if none is required.
         """
         self.serve(tokens=[TOKEN], anonymous=True)
         for token in ("", "x", TOKEN[:-1], f"{TOKEN}x", TOKEN.upper(), f"{TOKEN}, {TOKEN}", "\xe9"):
@@ -484,7 +485,8 @@ class AccessTests(PublishTestCase):
 
     def test_crossSite(self) -> None:
         """
-        A page of another origin may not publish, although browsers send its request without asking.
+        A page of another origin may not publish, even if browsers send its request without a
+        preflight.
         """
         self.serve()
         for headers in (
@@ -500,7 +502,7 @@ class AccessTests(PublishTestCase):
 
     def test_sameOrigin(self) -> None:
         """
-        A page of the same origin may publish, as may what is not a browser.
+        A page of the same origin may publish, and so may programs that are not browsers.
         """
         self.serve()
         for headers in (
@@ -514,7 +516,8 @@ class AccessTests(PublishTestCase):
 
     def test_origins(self) -> None:
         """
-        Pages of the origins that may publish do, and can read the answer, errors included.
+        Pages of the origins that may publish can do so, and can read the response, including
+        errors.
         """
         self.serve(anonymous=True, origins=["https://app.example"])
         page = {"Origin": "https://app.example", "Sec-Fetch-Site": "cross-site"}
@@ -538,7 +541,7 @@ class AccessTests(PublishTestCase):
     def test_originWithToken(self) -> None:
         """
         With a token any origin may publish: a page can send one only after a preflight, which fails
-        for an origin that is not ours.
+        for other origins.
         """
         client = self.serve(tokens=[TOKEN])
         page = {"Origin": "https://other.example", "Sec-Fetch-Site": "cross-site"}
@@ -551,7 +554,7 @@ class AccessTests(PublishTestCase):
 
     def test_anonymous(self) -> None:
         """
-        An object may decide who needs no token.
+        An object may decide which requests need no token.
         """
         self.serve(tokens=[TOKEN], anonymous=ThisMachine())
         self.assertRefused(self.post(address="10.0.0.5"), 403, "without a token")
@@ -596,7 +599,7 @@ class ReaderTests(PublishTestCase):
 
     def test_preflight(self) -> None:
         """
-        A preflight for POST is answered for publishers, one for GET by the reader.
+        A preflight for POST is answered for publishers, and one for GET by the reader.
         """
         client = self.serve(anonymous=True, origins=["https://app.example"])
         asked = {"Origin": "https://app.example", "Access-Control-Request-Method": "POST"}
@@ -629,7 +632,7 @@ class ReaderTests(PublishTestCase):
 
     def test_default(self) -> None:
         """
-        The reader that is made is named after the channel, and readable by the same origins.
+        The default reader is named after the channel, and readable by the same origins.
         """
         client = self.serve(Channel(name="news"), anonymous=True, origins=["https://app.example"])
         assert isinstance(self.resource.reader, EventStreamResource)
@@ -669,7 +672,7 @@ class Again(Observer):
 
 class WaitingTests(PublishTestCase):
     """
-    Tests for an answer that has to wait for the store.
+    Tests for a response that has to wait for the store.
     """
 
     def wait(self) -> tuple[MemoryStream, Deferred[Sequence[Event]]]:
@@ -682,7 +685,7 @@ class WaitingTests(PublishTestCase):
 
     def test_answer(self) -> None:
         """
-        The answer comes when the event is stored.
+        The response is sent when the event is stored.
         """
         self.serve()
         response, stored = self.wait()
@@ -692,7 +695,7 @@ class WaitingTests(PublishTestCase):
 
     def test_disconnect(self) -> None:
         """
-        If the client is gone before, nothing goes wrong, whether the event is stored or not.
+        If the client disconnects before, no error occurs, whether the event is stored or not.
         """
         self.serve()
         for outcome in (
@@ -706,8 +709,8 @@ class WaitingTests(PublishTestCase):
 
     def test_repeated(self) -> None:
         """
-        A client whose connection broke before the answer repeats the request with the same key, and
-        it is published once.
+        A client whose connection broke before the response can repeat the request with the same
+        key, and the event is published once.
         """
         self.serve()
         publish = self.channel.publishAllAndWait
@@ -724,7 +727,7 @@ class WaitingTests(PublishTestCase):
 
     def test_reentrant(self) -> None:
         """
-        What an observer publishes meanwhile comes after the batch.
+        Events that an observer publishes meanwhile follow the batch.
         """
         observer = Again()
         observer.again = ["5", "4"]
@@ -735,7 +738,7 @@ class WaitingTests(PublishTestCase):
 
     def test_thread(self) -> None:
         """
-        A request that is rendered in another thread is refused there.
+        Rendering a request in another thread raises an error there.
         """
         self.serve()
         request = Gone(b"/", b"")

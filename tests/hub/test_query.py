@@ -29,7 +29,7 @@ class ParameterTests(SynchronousTestCase):
 
     def test_notUTF8(self) -> None:
         """
-        What is not UTF-8 is refused, not replaced.
+        A query that is not UTF-8 is refused, not replaced.
         """
         for query in (b"a=%ff", b"%ff=a", b"a=\xff"):
             refused = self.assertRaises(Refused, parameters, b"/?" + query)
@@ -43,7 +43,7 @@ class FieldTests(SynchronousTestCase):
 
     def test_fields(self) -> None:
         """
-        C{topic} may be there several times.
+        C{topic} may be repeated.
         """
         self.assertEqual(fieldsIn(b"/"), {})
         self.assertEqual(
@@ -53,7 +53,8 @@ class FieldTests(SynchronousTestCase):
 
     def test_refused(self) -> None:
         """
-        What is unknown, given twice or empty would be lost, and is refused by name.
+        Unknown, repeated or empty parameters would be lost, and are refused with an error that
+        names them.
         """
         for query, why in (
             (b"topics=a", "'topics': the parameters are event, id, retry, topic"),
@@ -86,7 +87,7 @@ class TopicTests(SynchronousTestCase):
 
     def test_topics(self) -> None:
         """
-        Each C{topic} is one; none of them means all; other parameters do not count.
+        Each C{topic} is one topic; without any, all are meant; other parameters do not count.
         """
         self.assertEqual(topicsIn(b"/?topic=a&lastEventId=7&topic=b&_=1&r=x"), ["a", "b"])
         for query in (b"", b"?", b"?lastEventId=7"):
@@ -94,7 +95,7 @@ class TopicTests(SynchronousTestCase):
 
     def test_refused(self) -> None:
         """
-        What would be taken for all topics by mistake is refused.
+        Parameters that could be mistaken for all topics are refused.
         """
         for query in (b"topic=", b"topic", b"topic=a&topic=", b"topics=a", b"Topic=a", b"TOPICS=a"):
             refused = self.assertRaises(Refused, topicsIn, b"/?" + query)

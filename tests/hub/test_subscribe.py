@@ -13,7 +13,7 @@ from twisted_sse.testing import MemoryClient, MemoryStream
 
 def data(stream: MemoryStream) -> list[str]:
     """
-    @return: the data of the events that were published.
+    @return: the data of the published events.
     """
     return [event.data for event in stream.events if event.type == "message"]
 
@@ -25,7 +25,7 @@ class ByQueryTests(SynchronousTestCase):
 
     def test_topics(self) -> None:
         """
-        A stream gets what its topics are about, live and in replay; everything without topics.
+        A stream gets the events about its topics, live and in a replay; without topics it gets all.
         """
         channel = Channel()
         client = MemoryClient(EventStreamResource(byQuery(channel)))
@@ -51,7 +51,7 @@ class ByQueryTests(SynchronousTestCase):
 
     def test_refused(self) -> None:
         """
-        A topic that is empty or misspelt is answered with what to do.
+        The response to an empty or misspelt topic names the remedy.
         """
         client = MemoryClient(EventStreamResource(byQuery(Channel())))
         for query in ("?topic=", "?topics=a", "?topic=%ff"):

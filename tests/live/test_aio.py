@@ -12,7 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.support.patience import PATIENCE
 from tests.support.requirements import ROOT, needs
 
-#: What comes before and after each program.
+#: The code before and after each program.
 BEGIN = """
 import asyncio
 import threading
@@ -70,7 +70,7 @@ class ReactorTests(SynchronousTestCase):
 
     def test_beforeItRuns(self) -> None:
         """
-        What is passed before the reactor runs begins when it does.
+        A program passed before the reactor runs begins when it does.
         """
         self.assertPrints(
             """
@@ -88,7 +88,7 @@ first = iterator.whenStarted().addCallback(lambda _: ensureDeferred(main())).add
 
     def test_cancelledBeforeItRuns(self) -> None:
         """
-        What is cancelled before the reactor runs never begins.
+        A program cancelled before the reactor runs never begins.
         """
         self.assertPrints(
             """
@@ -122,7 +122,7 @@ reactor.callWhenRunning(lambda: ensureDeferred(main()).addBoth(finish))
 
     def test_otherThread(self) -> None:
         """
-        In another thread it raises, and names the function that helps.
+        A call in another thread raises an error that names the function to use.
         """
         self.assertPrints(
             """
@@ -140,7 +140,7 @@ reactor.callWhenRunning(lambda: deferToThread(wrong).addBoth(finish))
 
     def test_left(self) -> None:
         """
-        An iterator that another thread gives up ends its program.
+        An iterator whose last reference is dropped in another thread ends its program.
         """
         self.assertPrints(
             """

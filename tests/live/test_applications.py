@@ -17,10 +17,10 @@ from tests.support.requirements import needs
 PAGE = "howto-applications.md"
 TOKEN = "s3cret"
 
-#: The ways to publish: the headings of the module that does it.
+#: The ways to publish: the headings with the module for each.
 WAYS = ("## `events.py` for HTTP", "## `events.py` for Redis")
 
-#: A project with the settings that Django cannot do without.
+#: A project with the minimal settings of Django.
 DJANGO = """
 import sys
 import django
@@ -98,7 +98,7 @@ def publish(value, key, **more):
         raise requests.ConnectionError
 """
 
-#: Runs a task here, with its tries.
+#: Runs a task here, with its retries.
 TRIES = """
 import events
 import tasks
@@ -157,7 +157,7 @@ class ApplicationMixin(ManyMixin):
 
     def runs(self, *command: str) -> None:
         """
-        Run something that says nothing, and succeeds.
+        Run a program that prints nothing, and succeeds.
         """
         done = self.run_(*command)
         self.assertEqual((done.returncode, done.stdout, done.stderr), (0, "", ""))
@@ -166,11 +166,11 @@ class ApplicationMixin(ManyMixin):
         self, topic: str, *expected: tuple[str, str], by: Callable[[], object]
     ) -> None:
         """
-        Assert that something publishes exactly these events, and that those who want the topic get
+        Assert that a function publishes exactly these events, and that subscribers of the topic get
         them as well.
 
         @param expected: their types and their data, without blanks.
-        @param by: what publishes.
+        @param by: the function that publishes.
         """
         subscribers = [self.subscribe(self.port, path) for path in ("/", f"/?topic={topic}")]
         by()
@@ -194,9 +194,9 @@ class FrameworkTests(ApplicationMixin):
         Make a Django project with one application.
 
         @param name: a file of the application.
-        @param code: what is in it.
+        @param code: its content.
         @param imports: how the project imports it.
-        @param does: what the project does then.
+        @param does: the actions of the project.
         """
         self.write("shop/__init__.py", "")
         self.write("shop/models.py", MODELS)
@@ -215,7 +215,7 @@ class FrameworkTests(ApplicationMixin):
 
     def test_djangoFails(self) -> None:
         """
-        An order is made, and the view answers, although nothing can be published.
+        An order is made, and the view responds, even if publishing fails.
         """
         self.django("views.py", self.code("## Django"), VIEW, POSTS)
         self.write("events.py", "def publish(*given, **more):\n    raise OSError('nobody there')\n")
@@ -225,7 +225,7 @@ class FrameworkTests(ApplicationMixin):
 
     def test_signals(self) -> None:
         """
-        Every order that is committed is announced by a signal of Django's.
+        Every committed order is announced by a Django signal.
         """
         signals = self.code("## Django", index=1)
         self.django("signals.py", signals, "import shop.signals; urlpatterns = []", SAVES)
@@ -248,8 +248,8 @@ class FrameworkTests(ApplicationMixin):
 
     def test_celery(self) -> None:
         """
-        A Celery worker runs the task.  If it is run again, as when a worker has died before it could
-        say that it is done, nothing is published twice.
+        A Celery worker runs the task.  If it runs again, as after a worker has died before
+        acknowledging it, nothing is published twice.
         """
         self.write("events.py", self.code(WAYS[0]))
         self.write("tasks.py", self.code("## Celery"))
@@ -279,7 +279,7 @@ class FrameworkTests(ApplicationMixin):
 
     def test_celeryAgain(self) -> None:
         """
-        A task that cannot publish is tried again with the same key.
+        A task that cannot publish is retried with the same key.
         """
         self.write("events.py", FAILING)
         self.write("tasks.py", self.code("## Celery"))
@@ -337,7 +337,7 @@ class RedisTests(ApplicationMixin):
     @needs("node", "php")
     def test_refused(self) -> None:
         """
-        Programs in all languages fail, and say why, if Redis refuses the event.
+        Programs in all languages fail, with the reason, if Redis refuses the event.
         """
         self.redis.cli("CONFIG", "SET", "maxmemory", "1")
         for heading, language, command in (

@@ -1,5 +1,5 @@
 """
-Attacks on the daemon as a process: its memory stays small, and it answers others.
+Attacks on the daemon as a process: its memory stays small, and it still answers other clients.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ if H2_MISSING is None:
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0\4\0\0\0\0\0"
 
-#: How long an attack lasts, in seconds.
+#: The duration of an attack, in seconds.
 LASTS = 3.0
 
-#: How long another client may wait for its answer meanwhile, in seconds.
+#: The longest wait of another client for its response meanwhile, in seconds.
 WAIT = 1.5
 
 MB = 2**20
@@ -53,7 +53,7 @@ class AttackTests(DaemonMixin):
         ]
         options = [option for each in listen for option in ("--listen", each)]
         self.process = self.start(*FOREGROUND, "sse", *options)
-        # It logs each request, and waits if nothing reads that.
+        # It logs each request, and blocks if the log is not read.
         self.log: list[str] = []
         log = self.process.stdout
         assert log is not None
@@ -86,9 +86,9 @@ class AttackTests(DaemonMixin):
 
     def send(self, connection: Any, data: bytes) -> int:
         """
-        Send what the daemon takes at once.
+        Send as much as the daemon accepts immediately.
 
-        @return: how much that was; 0 if it takes no more.
+        @return: the number of bytes; 0 if it accepts no more.
         """
         try:
             sent: int = connection.send(data)
@@ -98,7 +98,7 @@ class AttackTests(DaemonMixin):
 
     def askHealth(self) -> float:
         """
-        @return: how long a request of another client takes, in seconds.
+        @return: the duration of another client's request, in seconds.
         """
         started = time.monotonic()
         with socket.create_connection(("127.0.0.1", self.port), PATIENCE) as other:
@@ -112,10 +112,11 @@ class AttackTests(DaemonMixin):
     def watch(self, most: int, attack: Callable[[], object]) -> None:
         """
         Repeat a part of an attack, and assert that the daemon's memory stays within a limit of what
-        it was, that others are answered, and that it stops well without a traceback in its log.
+        it was, that other clients get responses, and that it stops cleanly without a traceback in
+        its log.
 
-        @param most: how many bytes it may take.
-        @param attack: does not block.
+        @param most: the limit in bytes.
+        @param attack: a function that does not block.
         """
         before = residentMemory(self.process.pid)
         ends = time.monotonic() + LASTS
@@ -133,7 +134,7 @@ class AttackTests(DaemonMixin):
 
     def pipeline(self, kind: str) -> None:
         """
-        Attack with many requests, whose answers are not read.
+        Attack with many requests, whose responses are not read.
         """
         connections = [self.connect(kind) for _ in range(80)]
         requests = b"GET /page/page.js HTTP/1.1\r\nHost: localhost\r\n\r\n" * 1400
@@ -146,19 +147,19 @@ class AttackTests(DaemonMixin):
 
     def test_pipeline(self) -> None:
         """
-        Many requests with answers that are not read, over TCP, cost little.
+        Many requests over TCP whose responses are not read cost little.
         """
         self.pipeline("tcp")
 
     def test_pipelineUNIX(self) -> None:
         """
-        The same over a UNIX socket.
+        Many requests over a UNIX socket whose responses are not read cost little.
         """
         self.pipeline("unix")
 
     def test_pipelineTLS(self) -> None:
         """
-        The same over TLS.
+        Many requests over TLS whose responses are not read cost little.
         """
         self.pipeline("tls")
 
@@ -185,20 +186,20 @@ class AttackTests(DaemonMixin):
 
     def test_continuation(self) -> None:
         """
-        Headers without an end cost little.
+        Endless headers cost little.
         """
         frame = b"\x00\x40\x00\x09\0\0\0\0\1" + b"x" * 2**14
         self.flood(frame * 16, begin=PREFACE + b"\0\0\0\1\0\0\0\0\1")
 
     def test_ping(self) -> None:
         """
-        PINGs without end cost little.
+        Endless PINGs cost little.
         """
         self.flood(b"\0\0\x08\6\0\0\0\0\012345678" * 4000)
 
     def test_rapidReset(self) -> None:
         """
-        Requests that are reset at once cost little.
+        Requests that are reset immediately cost little.
         """
         fields = b"\x82\x84\x87\x41\x09localhost"
         frames = b""
@@ -210,8 +211,8 @@ class AttackTests(DaemonMixin):
 
     def test_windows(self) -> None:
         """
-        Many requests over HTTP/2 whose answers the client's window does not let pass, but for a
-        byte of each, cost little.
+        Many requests over HTTP/2 for whose responses the client's window leaves only a byte each
+        cost little.
         """
         connections = [self.connect("tls", "h2") for _ in range(80)]
         waiting = []

@@ -104,9 +104,9 @@ class BesideMixin(DaemonMixin):
 
     def ask(self, path: str, body: str | None = None, port: int = 0) -> tuple[int, str]:
         """
-        Make a request of the application.
+        Make a request to the application.
 
-        @return: the status and the body of the answer.
+        @return: the status and the body of the response.
         """
         where = port or self.port
         with closing(
@@ -152,7 +152,7 @@ class OneProcessTests(BesideMixin):
 
     def setUp(self) -> None:
         """
-        Write what Django and Flask have in common.
+        Write the common files of Django and Flask.
         """
         super().setUp()
         self.live, self.flask, self.django, self.site = blocks(PAGE, "py", ONE)
@@ -162,7 +162,7 @@ class OneProcessTests(BesideMixin):
         """
         Run the Flask application.
 
-        @param more: what follows in C{site.tac}.
+        @param more: the rest of C{site.tac}.
         """
         self.write("shop.py", self.flask + VIEWS)
         self.serveSite(self.site + more)
@@ -179,7 +179,7 @@ class OneProcessTests(BesideMixin):
 
     def test_streamsTakeNoThreads(self) -> None:
         """
-        With more streams than threads, the application still answers.
+        With more streams than threads, the application still responds.
         """
         self.site = self.site.replace("ThreadPool(0, 20)", "ThreadPool(0, 1)")
         self.serveFlask()
@@ -189,7 +189,7 @@ class OneProcessTests(BesideMixin):
 
     def test_wrongThread(self) -> None:
         """
-        A view that publishes directly is told what to call.
+        A view that publishes directly gets an error that names the function to call.
         """
         self.serveFlask()
         status, said = self.ask("/wrong")
@@ -198,7 +198,7 @@ class OneProcessTests(BesideMixin):
 
     def test_stops(self) -> None:
         """
-        A signal ends the streams and waits for a request that is running, which is answered.
+        A signal ends the streams and waits for a running request, which is answered.
         """
         self.serveFlask()
         subscriber = self.subscribe()
@@ -259,7 +259,8 @@ class AsideTests(BesideMixin):
 
     def test_fastAPI(self) -> None:
         """
-        A request to the application is an event for those who have chosen its topic, after the answer.
+        A request to the application is an event for the subscribers of its topic, after the
+        response.
         """
         self.write("token", "s3cret")
         session, *_ = blocks(PAGE, "console", ASIDE)
@@ -328,7 +329,7 @@ class ExampleTests(BesideMixin):
 
     def test_flask(self) -> None:
         """
-        What is ordered in one window of the Flask application appears in both.
+        An order in one window of the Flask application appears in both.
         """
         port = freePort()
         process = self.spawn(sys.executable, str(EXAMPLES / "flask_beside.py"), str(port))
@@ -337,7 +338,7 @@ class ExampleTests(BesideMixin):
 
     def test_fastAPI(self) -> None:
         """
-        What is ordered in one window of the FastAPI application appears in both.
+        An order in one window of the FastAPI application appears in both.
         """
         documentation = ast.get_docstring(ast.parse((EXAMPLES / "fastapi_beside.py").read_text()))
         command = (

@@ -53,7 +53,7 @@ class TransportTests(ChannelTestCase):
         self.assertTrue(first[0].body == first[1].body)
         self.assertGreater(len(first[1].body), 400_000)
         resumed = begin(accept(self.published[5].id or ""))
-        await until(lambda: len(self.channel.streams) == 4, "both are back")
+        await until(lambda: len(self.channel.streams) == 4, "both have reconnected")
         await self.publishAll()
         await self.assertAll(resumed, 6)
         self.assertTrue(resumed[0].body == resumed[1].body)
@@ -194,7 +194,7 @@ class KleinTests(ChannelTestCase):
 
     async def assertChats(self, app: Klein) -> None:
         """
-        Let three clients talk; one is disconnected for a while.
+        Let three clients talk, while one is disconnected for some time.
         """
         self.channel = Channel()
         server = self.serve(app.resource())
@@ -203,11 +203,11 @@ class KleinTests(ChannelTestCase):
             response = server.connect().request(
                 "POST", f"/chat?name={name}", body=text.encode(), headers={}
             )
-            await until(lambda: response.complete, "it is said")
+            await until(lambda: response.complete, "the message")
             self.assertEqual((response.status, bytes(response.body)), (200, b"said"))
 
         clients = [server.get("/chat") for _ in range(3)]
-        await until(lambda: all(told(response) for _, response in clients), "all are here")
+        await until(lambda: all(told(response) for _, response in clients), "all are connected")
         responses = [response for _, response in clients]
         await say("ann", "hello")
         await until(lambda: all(response.events for response in responses))

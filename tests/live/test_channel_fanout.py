@@ -65,7 +65,7 @@ class CostlyClock:
 
 class CountingPoller:
     """
-    A poller that counts what it tells the kernel.
+    A poller that counts its calls to the kernel.
     """
 
     def __init__(self, real: Any, counted: Counter[str]) -> None:
@@ -106,7 +106,7 @@ class FanOutTests(ChannelTestCase):
 
     def count(self) -> None:
         """
-        Start to count what is sent and what the reactor is asked to do.
+        Start to count the writes and the calls of the reactor.
         """
         self.sockets: list[WriteCounter] = []
         self.asked: Counter[str] = Counter()
@@ -157,7 +157,7 @@ class FanOutTests(ChannelTestCase):
                 come.extend(arrived(client))
                 return enough(come)
 
-            await until(look, "it has come")
+            await until(look, "it has arrived")
             received.append(bytes(come))
         return received
 
@@ -193,7 +193,7 @@ class FanOutTests(ChannelTestCase):
 
     async def test_slowForComparison(self) -> None:
         """
-        Without direct writes the reactor is asked twice for each stream, which shows that the
+        Without direct writes the reactor is called twice for each stream, which shows that the
         counters work.
         """
         self.patch(EventStreamResource, "fastWrite", False)
@@ -244,8 +244,8 @@ class FanOutTests(ChannelTestCase):
 
     async def test_betweenSlices(self) -> None:
         """
-        Events published between two slices come later for each stream, and streams that end then do
-        not affect the others.
+        Events published between two slices are sent later to each stream, and streams that then end
+        do not affect the others.
         """
         clock = await self.costly(500)
         self.publish()
@@ -269,7 +269,7 @@ class FanOutTests(ChannelTestCase):
 
     async def ending(self, end: Callable[[list[EventStream]], object]) -> None:
         """
-        End all streams between two slices, and assert that each gets all that was published before,
+        End all streams between two slices, and assert that each gets everything published before,
         in order.
         """
         await self.costly(300)
@@ -285,21 +285,21 @@ class FanOutTests(ChannelTestCase):
 
     async def test_endBetweenSlices(self) -> None:
         """
-        A stream that ends between two slices gets all that was published before, so that its last
+        A stream that ends between two slices gets everything published before, so that its last
         event ID skips nothing.
         """
         await self.ending(lambda streams: [stream.end() for stream in streams])
 
     async def test_drainBetweenSlices(self) -> None:
         """
-        A stream drained between two slices gets all that was published before.
+        A stream drained between two slices gets everything published before.
         """
         await self.ending(lambda streams: self.resource.drain(5))
 
     async def test_unsubscribeBetweenSlices(self) -> None:
         """
-        A stream unsubscribed between two slices is sent nothing more, and continues where it was
-        when it subscribes again.
+        A stream unsubscribed between two slices receives nothing more, and continues where it
+        stopped when it subscribes again.
         """
         await self.costly(300)
         self.publish()
@@ -320,7 +320,7 @@ class FanOutTests(ChannelTestCase):
 
     async def test_burst(self) -> None:
         """
-        A burst of more than C{maxPending} in one turn goes out in order, and does not disconnect
+        A burst of more than C{maxPending} in one turn is sent in order, and does not disconnect
         clients that read.
         """
         self.makeChannel()
@@ -410,8 +410,8 @@ class FanOutTests(ChannelTestCase):
 
     async def test_partly(self) -> None:
         """
-        When a socket takes only part of an event, the transport sends the rest in order, and other
-        streams are not affected.
+        When a socket accepts only part of an event, the transport sends the rest in order, and
+        other streams are not affected.
         """
         server = self.open()
         clients = await self.join(server, 20)
@@ -506,7 +506,7 @@ def unframed(data: bytes) -> bytes:
 
 def arrived(client: socket.socket) -> bytes:
     """
-    Read what has arrived.
+    Read the available bytes.
     """
     data = b""
     try:

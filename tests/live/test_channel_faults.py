@@ -17,8 +17,8 @@ from tests.support.requirements import needs
 from tests.support.writes import hasTLS
 from twisted_sse import CloseReason, SlowReader
 
-#: How much a connection may hold for a client that does not read: a piece of 64 KiB, its framing
-#: and what is sent with it.
+#: The most that a connection may hold for a client that does not read: a piece of 64 KiB, its
+#: framing and bytes sent along with it.
 HELD = 2**17
 
 
@@ -53,7 +53,7 @@ class FaultTests(ChannelTestCase):
                 progress.follow(response)
             return all(progress.last == last for progress in self.progress)
 
-        await until(come, "it has come to those who read")
+        await until(come, "the reading clients have it")
         for progress in self.progress:
             self.assertEqual({*progress.seen} & {"stream-gap", "stream-reset"}, set())
 
@@ -74,7 +74,7 @@ class FaultTests(ChannelTestCase):
 
     async def resume(self) -> None:
         """
-        Reconnect the client that did not read, and assert that it gets what it missed.
+        Reconnect the client that did not read, and assert that it gets its missed events.
         """
         self.client.startReading()
         await until(lambda: self.client.lost, "it is cut off")
@@ -121,8 +121,8 @@ class FaultTests(ChannelTestCase):
 
     async def test_dropOldest(self) -> None:
         """
-        With DROP_OLDEST, a client that reads a byte at a time learns how many events it missed,
-        where they are missing.
+        With DROP_OLDEST, a client that reads a byte at a time receives the number of missed events,
+        at the place where they are missing.
         """
         await self.begin(slow=SlowReader.DROP_OLDEST)
 
@@ -136,14 +136,14 @@ class FaultTests(ChannelTestCase):
         last = len(self.published) - 1
         await until(lambda: progress.follow(self.response) or progress.last == last)
         self.assertEqual(progress.seen, {"message": last + 1 - self.reasons.lost, "stream-gap": 1})
-        # From here on it gets what the others get.
+        # From here on it gets the same as the others.
         await self.publishTo()
         await self.assertAll([self.response], last + 1)
 
     async def test_dropBehindLargeEvent(self) -> None:
         """
-        A client learns of every dropped event, even when more are dropped while the gap event
-        waits behind a large one.
+        Every dropped event is reported to the client, even when more are dropped while the gap
+        event waits behind a large one.
         """
         for policy in SlowReader.DROP_OLDEST, SlowReader.LATEST:
             await self.begin(slow=policy)
@@ -164,8 +164,8 @@ class FaultTests(ChannelTestCase):
 
     async def test_latest(self) -> None:
         """
-        With LATEST a client gets the newest event of each type in order, and learns how many it
-        missed.
+        With LATEST a client gets the newest event of each type in order, and receives the number of
+        missed events.
         """
         await self.begin(slow=SlowReader.LATEST)
         await self.flood(lambda: self.stream.bytesPending)
@@ -193,8 +193,8 @@ class FaultTests(ChannelTestCase):
 
     async def test_stallTimeout(self) -> None:
         """
-        A client that takes no byte for C{stallTimeout} is aborted, and not before, while events
-        continue.
+        A client that reads nothing for C{stallTimeout} is aborted then, and not before, while
+        events continue.
         """
         await self.begin(stallTimeout=0.4, maxPending=2**24)
         started = reactor.seconds()
@@ -226,7 +226,7 @@ class FaultTests(ChannelTestCase):
         self.assertEqual(self.reasons.closedFor, [CloseReason.SLOW])
         connection.startReading()
         await until(lambda: response.broken, "it has noticed")
-        # What has arrived is what was published.
+        # The received events are the published ones.
         progress = Progress(self.published, next=0)
         progress.follow(response)
         self.assertLess(progress.last, len(self.published) - 1)
@@ -289,7 +289,7 @@ class FaultTests(ChannelTestCase):
             transport: Any = cast(Any, stream.request).transport
             self.assertFalse(stream.closed)
             self.assertLessEqual(len(transport.dataBuffer) + transport._tempDataLen, HELD)
-        # The event in the history, what the transports hold, and the clients' parsers.
+        # The event in the history, the buffers of the transports, and the clients' parsers.
         self.assertLess(after - before, size + len(stalled) * HELD + 2 * 2**20)
         # One more event is accepted, because only the rest of the first is queued.
         self.publish()

@@ -1,5 +1,5 @@
 """
-Tests for channels on real sockets: nothing is left of clients that have disconnected.
+Tests for channels on real sockets: disconnected clients leave nothing behind.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ class ChannelLeakTestCase(ChannelTestCase, LeakTestCase):
 
     async def begin(self, history: History | None = None, **options: Any) -> None:
         """
-        Serve a channel, and let one client connect and disconnect, which creates what is created
-        only once.
+        Serve a channel, and let one client connect and disconnect, to create objects that are
+        created only once.
         """
         self.makeChannel(history)
         self.server = self.serve(self.choose, **{"heartbeat": None, **options})
@@ -31,12 +31,12 @@ class ChannelLeakTestCase(ChannelTestCase, LeakTestCase):
         await self.join(self.server, 1)
         self.publish()
         self.forget()
-        await until(lambda: not self.channel.streams, "it is gone")
+        await until(lambda: not self.channel.streams, "its stream is closed")
         self.opened = openDescriptors()
 
     def choose(self, stream: EventStream) -> None:
         """
-        Subscribe a stream to what its client requests.
+        Subscribe a stream to the topics that its client requests.
         """
         assert stream.request is not None
         choices: dict[bytes, dict[str, Any]] = {
@@ -48,9 +48,9 @@ class ChannelLeakTestCase(ChannelTestCase, LeakTestCase):
 
     async def assertGone(self) -> None:
         """
-        Assert that nothing is left of any client.
+        Assert that clients have left nothing behind.
         """
-        await until(lambda: not self.channel.streams, "all are gone")
+        await until(lambda: not self.channel.streams, "all streams are closed")
         await turns()
         await self.assertNothingLeft()
         self.assertEqual(openDescriptors(), self.opened)
@@ -59,7 +59,7 @@ class ChannelLeakTestCase(ChannelTestCase, LeakTestCase):
 @needs("network")
 class LeakTests(ChannelLeakTestCase):
     """
-    Tests that nothing is left of clients that have disconnected.
+    Tests that disconnected clients leave nothing behind.
     """
 
     async def test_comeAndGo(self) -> None:

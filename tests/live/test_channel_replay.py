@@ -22,7 +22,7 @@ class ReplayTests(ChannelTestCase):
     async def test_slowReader(self) -> None:
         """
         A replay of 10 MB to a slow reader is never queued in full, and events published during it
-        come later.
+        follow it.
         """
         server = self.open(maxPending=2**20, site=NARROW)
         self.publish(1, id="start")
@@ -78,8 +78,8 @@ class ReplayTests(ChannelTestCase):
 
     async def test_overtaken(self) -> None:
         """
-        A client whose replay is overtaken by trimming gets one C{stream-reset}, and then what is
-        kept.
+        A client whose replay is overtaken by trimming gets one C{stream-reset}, and then the kept
+        events.
         """
         server = self.open(History(maxEvents=200), site=NARROW)
         self.publish(1, id="start")
@@ -95,7 +95,7 @@ class ReplayTests(ChannelTestCase):
         await until(lambda: progress.follow(response) or progress.last == last, "the last")
         self.assertEqual(progress.seen["stream-reset"], 1)
         self.assertEqual(self.reasons.resets, 1)
-        # What had been handed over before, and all that was kept.
+        # The events passed on before, and all kept ones.
         self.assertGreater(progress.seen["message"], 200)
         self.assertLess(progress.seen["message"], 400)
 
@@ -106,11 +106,11 @@ class ReplayTests(ChannelTestCase):
         """
         server = self.open()
         client, response = server.get(headers=accept("unknown"))
-        await until(lambda: response.events, "it is told")
+        await until(lambda: response.events, "the notice of the loss")
         self.assertEqual([event.type for event in response.events], ["stream-reset"])
         self.assertNotEqual(told(response), "")
         client.close()
-        await until(lambda: not self.channel.streams, "it is gone")
+        await until(lambda: not self.channel.streams, "its stream is closed")
         self.publish(3)
         _, again = server.get(headers=accept(told(response)))
         await self.assertAll([again])
@@ -119,7 +119,7 @@ class ReplayTests(ChannelTestCase):
     async def test_restart(self) -> None:
         """
         After a restart, an ID of the earlier process, of an event or a first one, gets a
-        C{stream-reset} and then all that is kept.
+        C{stream-reset} and then all kept events.
         """
         server = self.serve(lambda stream: None)
 

@@ -20,7 +20,7 @@ from tests.support.live_streams import NARROW, SMALL
 from tests.support.requirements import needs
 from twisted_sse import Event, EventStream, EventStreamResource, History, SlowReader
 
-#: How long clients connect and disconnect, in seconds.
+#: The duration of connecting and disconnecting, in seconds.
 STORM = 60 if os.environ.get("SSE_LONG") == "1" else 3
 
 
@@ -125,7 +125,7 @@ class Viewer:
         """
         Do something at random.
 
-        @return: what was done.
+        @return: the name of the action.
         """
         if self.client is None:
             if choose.random() < 0.5:
@@ -198,7 +198,7 @@ class StormTests(ChannelTestCase):
     async def test_storm(self) -> None:
         """
         200 clients that are cut off, stall and resume at random get each event they chose once and
-        in order, unless a reset reports the loss, which happens no more than necessary.
+        in order, unless a loss is reported, which happens no more often than necessary.
         """
         choose = random.Random(STORM)
         self.kept = History(maxEvents=120)
@@ -251,7 +251,7 @@ class StormTests(ChannelTestCase):
         await until(lambda: len(self.channel.streams) == 200, "all are here, and once")
         for viewer in viewers:
             viewer.leave(choose.choice(["reset", "close"]))
-        await until(lambda: not self.channel.streams, "all are gone")
+        await until(lambda: not self.channel.streams, "all streams are closed")
 
 
 def numberOf(event: Event) -> int:

@@ -1,5 +1,5 @@
 """
-Tests for C{twisted-sse check-hub}, with hubs that do what they should, and hubs that do not.
+Tests for C{twisted-sse check-hub}, with hubs that conform, and hubs that do not.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ NEW = [*OLD, "--protocol", "1.0", "--issuer", ISSUER, "--audience", HUB]
 
 class Anything(Resource):
     """
-    Answers everything alike.
+    Sends the same response to everything.
     """
 
     isLeaf = True
 
     def render(self, request: Any) -> bytes:
         """
-        Answer.
+        Respond.
         """
         request.setHeader(b"access-control-allow-origin", request.getHeader(b"origin") or b"*")
         return b"yes"
@@ -51,7 +51,7 @@ class CheckTests(ContractCase):
         """
         Check the hub.
 
-        @return: for each outcome, what was seen, by number.
+        @return: for each outcome, the findings, by number.
         """
         host, port = self.server.address
         with mock.patch.dict(os.environ, {"HUB_KEY": KEY}):
@@ -65,8 +65,8 @@ class CheckTests(ContractCase):
 
     async def test_own(self) -> None:
         """
-        Our own hub does everything, in both protocols, if there is a key; what cannot be seen is not
-        tried.
+        Our own hub conforms completely, in both protocols, if a key is given; checks whose result
+        would be invisible are not made.
         """
         for options, untried in (OLD, {9, 23}), (NEW, {9}):
             self.begin(now=time.time, presence=True)
@@ -76,8 +76,9 @@ class CheckTests(ContractCase):
 
     async def test_tokens(self) -> None:
         """
-        With tokens and no key, all is tried that needs no other tokens; without any, what needs none;
-        and a hub of one protocol without presence and anonymous subscribers is as good.
+        With tokens and no key, all checks are made that need no other tokens; without any, those
+        that need none; and a hub of one protocol without presence and anonymous subscribers
+        conforms as well.
         """
         self.begin(now=time.time, anonymous=False, protocols=["0.x"], trustedIssuers=[])
         claims = {"publisher": {"publish": ["*"]}, "subscriber": {"subscribe": ["*"]}}
@@ -96,7 +97,7 @@ class CheckTests(ContractCase):
 
     async def test_broken(self) -> None:
         """
-        What a hub does wrong is found, and nothing else.
+        Every violation of a hub is found, and nothing else.
         """
         everybody: Any = lambda self, entry: any(map(self.selects, entry.topics))  # noqa: E731
         for patch, numbers in (
@@ -112,7 +113,8 @@ class CheckTests(ContractCase):
 
     async def test_noHub(self) -> None:
         """
-        Where no subscriber or no publisher is served, nothing is tried, and one line says what to give.
+        If no subscriber or no publisher is served, nothing is checked, and one line names the
+        missing option.
         """
         self.server = Server(self, Anything())
         await self.refused("is not a Mercure hub: it answered 200 to a subscriber", *OLD)
@@ -126,7 +128,7 @@ class CheckTests(ContractCase):
 
     async def refused(self, why: str, *options: str) -> None:
         """
-        Fail unless nothing is checked.
+        Assert that nothing is checked.
         """
         try:
             await self.check(*options)

@@ -50,8 +50,8 @@ class RequestTests(ClientTestCase):
 
     async def test_headers(self) -> None:
         """
-        A request has the standard's headers and ours, and its last event ID as UTF-8 unless that is
-        empty.
+        A request has the headers of the standard and our own, and its last event ID as UTF-8 unless
+        that is empty.
         """
         server = ScriptedServer(
             self,
@@ -194,7 +194,7 @@ class BodyTests(ClientTestCase):
 
     async def test_backpressure(self) -> None:
         """
-        The server is not read while events are not taken, and then all arrive in order.
+        The client pauses reading while no events are taken, and then all arrive in order.
         """
         number = 0
 
@@ -261,8 +261,8 @@ class BodyTests(ClientTestCase):
 
     async def test_commentsInOrder(self) -> None:
         """
-        C{onComment} and a listener are called in the order of the stream, even if it arrives at
-        once.
+        C{onComment} and a listener are called in the order of the stream, even if it arrives in one
+        piece.
         """
         told: list[str] = []
         body = ONE + b": a\n" + TWO.replace(b"\n", b"\r") + b": b\r\n:c\n\n" + ONE

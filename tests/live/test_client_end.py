@@ -145,7 +145,7 @@ class _Stage:
 
     def paused(self) -> None:
         """
-        More events have arrived than are taken.
+        More events have arrived than were taken.
         """
         self.test.takes = False
         self.server.script = [stream(ONE * 100_000, end=False)]
@@ -176,7 +176,7 @@ STAGES = [
 @needs("network")
 class EndTests(ClientTestCase):
     """
-    Tests that nothing is left, whenever and however the source ends.
+    Tests that nothing is left behind, whenever and however the source ends.
     """
 
     takes = True
@@ -205,13 +205,13 @@ class EndTests(ClientTestCase):
 
         iterating = Deferred.fromCoroutine(iterate())
         await until(stage.reached, name)
-        # Let it go no further.
+        # Let it proceed no further.
         await deferLater(reactor, 0.01)
         return stage, iterating
 
     async def nothingLeft(self, stage: _Stage, before: tuple[Any, ...]) -> None:
         """
-        Assert that no connection, delayed call or descriptor is left.
+        Assert that no connection, delayed call or descriptor remains.
         """
         stage.undo()
         await until(lambda: not stage.server.open, f"{stage.name}: no connection")
@@ -222,7 +222,7 @@ class EndTests(ClientTestCase):
 
     async def before(self) -> tuple[Any, ...]:
         """
-        @return: the state to find again, including the port of a server.
+        @return: the expected state after the end, including the port of a server.
         """
         # The reactor creates its own descriptors when it runs.
         await deferLater(reactor, 0)
@@ -242,7 +242,7 @@ class EndTests(ClientTestCase):
 
     async def test_close(self) -> None:
         """
-        C{close} leaves nothing at any stage.
+        C{close} leaves nothing behind at any stage.
         """
         for name in STAGES:
             before = await self.before()
@@ -256,7 +256,7 @@ class EndTests(ClientTestCase):
 
     async def test_cancelled(self) -> None:
         """
-        Cancelling the iteration leaves nothing at any stage.
+        Cancelling the iteration leaves nothing behind at any stage.
         """
         for name in STAGES:
             before = await self.before()
@@ -269,7 +269,7 @@ class EndTests(ClientTestCase):
 
     async def test_shutdown(self) -> None:
         """
-        Stopping the reactor leaves nothing at any stage.
+        Stopping the reactor leaves nothing behind at any stage.
         """
         triggers: list[Callable[[], Any]] = []
 
@@ -330,7 +330,7 @@ class EndTests(ClientTestCase):
 
     async def test_closedBetween(self) -> None:
         """
-        C{close} drops events that have arrived and were not taken.
+        C{close} drops events that have arrived but were not taken.
         """
         server = ScriptedServer(self, stream(ONE + TWO))
         source = self.source(server)
@@ -498,7 +498,7 @@ class ReadEventsTests(ClientTestCase):
 
     async def test_left(self) -> None:
         """
-        Leaving before the end closes the connection.
+        Stopping the iteration before the end closes the connection.
         """
 
         async def early(events: Any) -> None:

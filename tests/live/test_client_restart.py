@@ -76,22 +76,22 @@ class RestartTests(LiveTestCase):
         try:
             for number in range(RESTARTS):
                 seen = len(told)
-                await until(lambda seen=seen: len(told) > seen, "a line came")
+                await until(lambda seen=seen: len(told) > seen, "a line has arrived")
                 await daemon.stop("KILL" if number % 2 else "TERM")
                 await until(lambda: source.readyState != source.OPEN, "it is cut off")
                 count = len(opened)
                 missed = len(written)
                 await until(lambda missed=missed: len(written) > missed, "a line was missed")
                 daemon = start()
-                await until(listens, "the daemon is back")
+                await until(listens, "the daemon listens again")
                 if source.readyState != source.OPEN:
                     # Otherwise it waits for the C{retry} of the drain.
                     source.reconnectNow()
-                await until(lambda count=count: len(opened) > count, "the client is back")
+                await until(lambda count=count: len(opened) > count, "the client has reconnected")
         finally:
             writing.stop()
         write()
-        await until(lambda: told[-1].data == written[-1], "the last line came")
+        await until(lambda: told[-1].data == written[-1], "the last line has arrived")
         await source.close()
         self.assertIsNone(await following)
         self.assertEqual([each.data for each in told if each.type == "message"], written)

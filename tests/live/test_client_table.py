@@ -189,8 +189,8 @@ class TableTests(ClientTestCase):
 
     async def test_encoding(self) -> None:
         """
-        C{Content-Encoding: none}, which keeps proxies from compressing, is not an encoding; one
-        that is and cannot be decoded raises an error.
+        C{Content-Encoding: none}, which keeps proxies from compressing, does not count as an
+        encoding; a real one that cannot be decoded raises an error.
         """
         for name in b"none", b"UTF-8":
             server = ScriptedServer(self, stream(ONE, fields=b"Content-Encoding: %b\r\n" % name))
@@ -212,7 +212,8 @@ class TableTests(ClientTestCase):
 
     async def test_retryOn(self) -> None:
         """
-        C{retryOn} says which statuses pass, or is a function that decides and cures the cause.
+        C{retryOn} is a list of statuses to retry after, or a function that decides and can fix the
+        cause.
         """
         server = ScriptedServer(self, answer("404 Not Yet"), stream(ONE))
         self.assertEqual(await self.everything(self.source(server, retryOn=[404])), ["one"])
@@ -244,7 +245,7 @@ class TableTests(ClientTestCase):
 
     async def test_url(self) -> None:
         """
-        C{url} may be a function, which is asked before each attempt.
+        C{url} may be a function, which is called before each attempt.
         """
         server = ScriptedServer(self, stream(b"retry: 0\n" + ONE), answer("503 Busy"), stream(TWO))
         paths = ["a", "b", "c", "d"]
@@ -255,7 +256,7 @@ class TableTests(ClientTestCase):
 
     async def test_abandoned(self) -> None:
         """
-        When an C{async for} is left in its body and nothing refers to the source any more, the
+        When the body of an C{async for} is left and nothing refers to the source any more, the
         connection is closed without a collection of garbage.
         """
 
@@ -288,7 +289,7 @@ class TableTests(ClientTestCase):
 
     async def test_redirects(self) -> None:
         """
-        Redirects are followed, and later requests go to their target as long as that has a stream.
+        Redirects are followed, and later requests go to their target while that has a stream.
         """
         for status in 301, 302, 303, 307, 308:
             server = ScriptedServer(

@@ -181,7 +181,7 @@ class HttpxTests(LiveTestCase):
                 httpx_sse.connect_sse(client, "GET", url) as source,
             ):
                 try:
-                    # One by one, to keep what came before the error.
+                    # One by one, to keep the events before the error.
                     received.extend(event.data for event in source.iter_sse())
                 except httpx.RemoteProtocolError:
                     received.append("broken")

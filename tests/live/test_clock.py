@@ -19,7 +19,7 @@ from typing import Any
 from tests.support.daemons import FOREGROUND, LOCAL, PATIENCE, DaemonMixin
 from tests.support.requirements import FAKETIME, needs
 
-#: How far the clock is set: back, and forward.
+#: The offsets of the clock: back, and forward.
 SET = {"-86400": timedelta(days=-1), "+86400": timedelta(days=1)}
 
 
@@ -40,7 +40,7 @@ class ClockTests(DaemonMixin):
             "FAKETIME_TIMESTAMP_FILE": str(self.clock),
             "FAKETIME_NO_CACHE": "1",
             "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-            # The older name of it.
+            # Its older name.
             "DONT_FAKE_MONOTONIC": "1",
         }
         self.set("+0")
@@ -49,7 +49,7 @@ class ClockTests(DaemonMixin):
         """
         Set the clock.
 
-        @param seconds: how far, from the real time.
+        @param seconds: the offset from the real time.
         """
         new = self.directory / "clock.new"
         new.write_text(seconds, encoding="ascii")
@@ -57,7 +57,7 @@ class ClockTests(DaemonMixin):
 
     def get(self, path: str) -> str:
         """
-        @return: the daemon's whole answer.
+        @return: the daemon's complete response.
         """
         with socket.create_connection(("127.0.0.1", self.port), PATIENCE) as connection:
             connection.sendall(b"GET %s HTTP/1.0\r\n%s\r\n" % (path.encode(), LOCAL))
@@ -66,7 +66,7 @@ class ClockTests(DaemonMixin):
 
     def assertGoesOn(self, seconds: str, *command: str) -> None:
         """
-        Assert that a daemon goes on when the clock is set: its lines, its heartbeats, its log.
+        Assert that a daemon continues when the clock is set: its lines, its heartbeats, its log.
         """
         log, access = self.directory / "app.log", self.directory / "access.log"
         log.write_text("begin\n", encoding="ascii")
@@ -88,9 +88,9 @@ class ClockTests(DaemonMixin):
             client.received.clear()
             client.readUntil(b"\n:")
         self.assertLess(time.monotonic() - before, PATIENCE / 2)
-        # A stream that was open is not taken for one that stalls.
+        # An open stream does not count as stalled.
         self.client().readUntil(b"after")
-        # The time of day that is reported is the new one.
+        # Logs show the new time of day.
         expected = datetime.now(timezone.utc) + SET[seconds]
         found = re.search(r"^Date: (.*)\r$", self.get("/healthz"), re.MULTILINE)
         assert found is not None
@@ -106,14 +106,14 @@ class ClockTests(DaemonMixin):
 
     def test_setBack(self) -> None:
         """
-        When the clock is set back by a day, lines, heartbeats, logs and the drain of the daemon go
-        on.
+        When the clock is set back by a day, lines, heartbeats, logs and the drain of the daemon
+        continue.
         """
         self.assertGoesOn("-86400", *FOREGROUND)
 
     def test_setForward(self) -> None:
         """
-        When the clock is set forward by a day, they go on too, and no stream is cut off.
+        When the clock is set forward by a day, they continue, too, and no stream is cut off.
         """
         self.assertGoesOn("+86400", *FOREGROUND)
 
@@ -127,8 +127,7 @@ class ClockTests(DaemonMixin):
 
     def assertTimesOut(self, seconds: str) -> None:
         """
-        Assert that C{get} waits for a silent server as long as it is asked to when the clock is
-        set.
+        Assert that C{get} waits for a silent server for the configured time when the clock is set.
         """
         with socket.create_server(("127.0.0.1", 0)) as server:
             server.settimeout(PATIENCE)

@@ -27,7 +27,7 @@ from twisted_sse.daemon import makeService
 
 try:
     import yaml
-except ImportError:  # needed for all of this
+except ImportError:  # needed for all these tests
     yaml = None
 
 DEPLOY = ROOT / "examples" / "deploy"
@@ -36,14 +36,14 @@ SERVERS = ("events-1", "events-2")
 
 def compose() -> Any:
     """
-    @return: what is in the file.
+    @return: the content of the file.
     """
     return yaml.safe_load((DEPLOY / "compose.yaml").read_text(encoding="utf-8"))
 
 
 class FileTests(OptionsMixin):
     """
-    Tests of the file without starting anything.
+    Tests of the file without starting any service.
     """
 
     if yaml is None:
@@ -51,7 +51,7 @@ class FileTests(OptionsMixin):
 
     def test_references(self) -> None:
         """
-        What one part of the file names is there: services, volumes, secrets, files.
+        References within the file are valid: services, volumes, secrets, files.
         """
         file = compose()
         services = file["services"]
@@ -74,8 +74,8 @@ class FileTests(OptionsMixin):
 
     def test_servers(self) -> None:
         """
-        The daemon accepts the options; the ports, the store, the token and the proxy are those of the
-        other services; the time to stop exceeds that of the daemon.
+        The daemon accepts the options; the ports, the store, the token and the proxy match the
+        other services; the stop timeout exceeds the daemon's.
         """
         temporary = TemporaryDirectory()
         self.addCleanup(temporary.cleanup)
@@ -117,7 +117,7 @@ class RunningTests(ManyMixin):
 
     def setUp(self) -> None:
         """
-        Start what the file starts.
+        Start the services of the file.
         """
         super().setUp()
         self.received: list[MessageEvent] = []
@@ -137,7 +137,7 @@ class RunningTests(ManyMixin):
         """
         Start nginx.
 
-        @param patience: how long it waits for a server that says nothing.
+        @param patience: its timeout for a silent server.
         """
         text = (DEPLOY / "nginx-many.conf").read_text(encoding="utf-8")
         text = self.replaced(text, "proxy_read_timeout 40s;", f"proxy_read_timeout {patience};")
@@ -150,7 +150,7 @@ class RunningTests(ManyMixin):
 
     def replaced(self, text: str, before: str, after: str) -> str:
         """
-        Replace something that must be there.
+        Replace a text that must be present.
         """
         self.assertIn(before, text)
         return text.replace(before, after)
@@ -188,7 +188,7 @@ class RunningTests(ManyMixin):
 
     def publish(self, data: str) -> None:
         """
-        Publish through nginx, as often as necessary.
+        Publish through nginx, with as many retries as needed.
         """
         headers = {
             "Authorization": "Bearer s3cret",
@@ -201,7 +201,7 @@ class RunningTests(ManyMixin):
             with closing(connection):
                 connection.request("POST", "/", data.encode(), headers)
                 status = connection.getresponse().status
-            # The server may have died just now, or the other one have been away a moment ago.
+            # The server may have just died, or the other may have been unreachable a moment ago.
             self.assertIn(status, (200, 503))
             return status == 200
 
@@ -209,7 +209,7 @@ class RunningTests(ManyMixin):
 
     def test_healthy(self) -> None:
         """
-        The health checks succeed; that of a server that has ended fails, and the others do not.
+        The health checks succeed; only that of a server that has ended fails.
         """
         self.redirect()
         self.assertEqual([name for name in self.services if not self.isHealthy(name)], [])
@@ -220,8 +220,8 @@ class RunningTests(ManyMixin):
 
     def test_withoutRedis(self) -> None:
         """
-        Servers that cannot reach Redis any more remain healthy: they serve what they have.  One that
-        has not reached it yet is not.
+        Servers that can no longer reach Redis remain healthy: they serve what they have.  A server
+        that has not reached it yet is unhealthy.
         """
         self.redirect()
         self.redis.kill()
@@ -234,7 +234,7 @@ class RunningTests(ManyMixin):
 
     def follow(self, numbers: Iterable[int]) -> None:
         """
-        Assert that a client which reconnects whenever its stream ends has received these numbers,
+        Assert that a client that reconnects whenever its stream ends has received these numbers,
         once each and in order.
         """
         expected = [str(number) for number in numbers]
@@ -256,8 +256,8 @@ class RunningTests(ManyMixin):
 
     def test_killed(self) -> None:
         """
-        A client behind nginx misses nothing, and gets nothing twice, when each of the servers is
-        killed in turn and started again, while events are published.
+        A client behind nginx gets each event once when each of the servers is killed in turn and
+        restarted, while events are published.
         """
         self.redirect()
         self.subscriber = self.subscribe(self.nginxPort)
@@ -265,7 +265,7 @@ class RunningTests(ManyMixin):
         for name in SERVERS:
             for number in range(count, count + 10):
                 if number == count + 5:
-                    # Not all of it may have arrived.
+                    # Some events may not have arrived yet.
                     self.daemons[name].kill()
                     self.daemons[name].wait()
                 self.publish(str(number))
@@ -276,7 +276,7 @@ class RunningTests(ManyMixin):
 
     def test_hangs(self) -> None:
         """
-        The same when each of the servers hangs in turn: nginx gives up on it.
+        The same holds when each of the servers hangs in turn: nginx gives up on it.
         """
         self.redirect(patience="1s")
         self.subscriber = self.subscribe(self.nginxPort)
@@ -292,7 +292,7 @@ class RunningTests(ManyMixin):
 
     def test_stopped(self) -> None:
         """
-        When a server is stopped, its clients receive a time to reconnect, and miss nothing.
+        When a server is stopped, its clients receive a C{retry}, and miss nothing.
         """
         self.redirect()
         subscribers = [self.subscribe(self.nginxPort) for _ in range(4)]
@@ -310,5 +310,5 @@ class RunningTests(ManyMixin):
                 again += 1
                 later = self.subscribe(self.nginxPort, lastEventID=subscriber.position)
                 self.assertEqual(later.until("after"), [])
-        # Each server had as many.
+        # Each server had the same number.
         self.assertEqual(again, 2)

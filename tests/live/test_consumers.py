@@ -1,6 +1,6 @@
 """
-Tests for the example of a device, with the packages with which home automation reads such streams, and
-for what the documentation says about them.
+Tests for the example of a device, with the packages that home automation uses for such streams, and
+for the documentation's claims about them.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def ended(error=None):
     print(json.dumps({"ended": error and type(error).__name__ + ": " + str(error)}), flush=True)
 """
 
-#: As in many integrations: lines, as aiohttp cuts them.
+#: As in many integrations: lines, as split by aiohttp.
 LINES = f"""{COMMON}
 import aiohttp
 
@@ -106,7 +106,7 @@ CONSUMERS = {
     "documented": DOCUMENTED,
 }
 
-#: Those that connect again when they are cut off.
+#: The consumers that reconnect after a cut.
 LASTING = ("aiohttp-sse-client", "documented")
 
 NEEDED = ("aiohttp", "aiohttp_sse_client", "aiosseclient", "httpx_sse")
@@ -134,13 +134,13 @@ class ConsumerTests(LiveTestCase):
         """
         Start consumers.
 
-        @param names: their names; none for all.
+        @param names: their names; by default all.
         """
         return {name: Child(self, "-c", CONSUMERS[name], url) for name in names or CONSUMERS}
 
     async def get(self, consumers: dict[str, Child], *events: tuple[str, str]) -> None:
         """
-        Make sure that each consumer receives exactly these events.
+        Assert that each consumer receives exactly these events.
         """
         for name, consumer in consumers.items():
             await consumer.wait("event", len(events))
@@ -172,7 +172,7 @@ class ConsumerTests(LiveTestCase):
 
     async def test_ended(self) -> None:
         """
-        Those that connect again when the server ends the stream then have all states.
+        Consumers that reconnect when the server ends the stream then have all states.
         """
         device = self.device()
         consumers = self.follow(f"{self.server.url}events", *LASTING)
@@ -183,7 +183,7 @@ class ConsumerTests(LiveTestCase):
 
     async def test_cut(self) -> None:
         """
-        When the connection is cut, the documented consumer connects again; C{aiohttp-sse-client}
+        When the connection is cut, the documented consumer reconnects; C{aiohttp-sse-client}
         raises.
         """
         device = self.device()
@@ -205,7 +205,7 @@ class ConsumerTests(LiveTestCase):
 
     async def again(self, device: ModuleType, consumers: dict[str, Child]) -> None:
         """
-        Make sure that consumers get all states again, as they are then.
+        Assert that consumers get all current states again.
         """
         device.values["switch-lamp"] = True
         for name, consumer in consumers.items():
@@ -227,7 +227,7 @@ class ConsumerTests(LiveTestCase):
 
     async def stream(self, *names: str) -> tuple[Any, dict[str, Child]]:
         """
-        Connect consumers to a channel that has no events of its own.
+        Connect consumers to a channel without its own events.
         """
         channel = Channel(positionEvent=None)
         server = Server(self, EventStreamResource(channel.subscribe))
@@ -237,8 +237,8 @@ class ConsumerTests(LiveTestCase):
 
     async def test_long(self) -> None:
         """
-        A line of 100,000 bytes is read by all; with one of 900,000, those fail that read lines by
-        aiohttp, and the documented consumer does not.
+        A line of 100,000 bytes is read by all; with one of 900,000, consumers that read lines by
+        aiohttp fail, and the documented consumer does not.
         """
         channel, consumers = await self.stream()
         fits, big = 99_000 * "x", 900_000 * "x"
@@ -268,7 +268,7 @@ class ConsumerTests(LiveTestCase):
 
     async def test_blanks(self) -> None:
         """
-        One of the packages removes the blanks at the beginning of data.
+        One of the packages removes leading blanks of data.
         """
         channel, consumers = await self.stream()
         channel.publish("  x", event="log")
@@ -279,8 +279,8 @@ class ConsumerTests(LiveTestCase):
 
     async def test_end(self) -> None:
         """
-        After the end of a finite stream, one of the packages raises, since the answer is 204, and the
-        documented consumer returns.
+        After the end of a finite stream, one of the packages raises, since the response is 204, and
+        the documented consumer returns.
         """
         channel = Channel(positionEvent=None)
         server = Server(self, EventStreamResource(channel.subscribe, once=True))
@@ -297,7 +297,7 @@ class ConsumerTests(LiveTestCase):
 
     def test_timeouts(self) -> None:
         """
-        The timeouts that the documentation warns of are the packages' own.
+        The timeouts in the warnings of the documentation are those of the packages.
         """
         import aiohttp
         import httpx

@@ -1,6 +1,6 @@
 """
-Tests for L{tests.support.contract_service} and L{twisted_sse.client.source}: what LaunchDarkly's
-C{sse-contract-tests} requires of a client, over HTTP as that suite does.
+Tests for L{tests.support.contract_service} and L{twisted_sse.client.source}: the requirements of
+LaunchDarkly's C{sse-contract-tests} for clients, checked over HTTP as in that suite.
 """
 
 from __future__ import annotations
@@ -253,7 +253,7 @@ class ContractTests(LiveTestCase):
 
     async def test_requests(self) -> None:
         """
-        The request is made as asked, a 204 ends the client, and valid redirects are followed.
+        The request is made as specified, a 204 ends the client, and valid redirects are followed.
         """
         begun = HEAD % b"" + chunk(A)
         for asked, method, fields, body in (
@@ -292,7 +292,7 @@ class ContractTests(LiveTestCase):
                 await self.expect(event("Hello"))
                 self.assertEqual(server.requests[-1].target, "/x")
             else:
-                await until(lambda: self.callbacks.told, "an error is told")
+                await until(lambda: self.callbacks.told, "the report of an error")
                 self.assertEqual([each["kind"] for each in self.callbacks.told], ["error"])
                 self.assertEqual(len(server.requests), 1)
             await self.delete(location, server)
@@ -330,15 +330,15 @@ class ContractTests(LiveTestCase):
 
         server = ScriptedServer(self, one, two, close=False)
         location = await self.create(server.url, readTimeoutMs=500)
-        await until(lambda: len(self.callbacks.told) == 3, "it is back")
+        await until(lambda: len(self.callbacks.told) == 3, "it has reconnected")
         kinds = [each["kind"] for each in self.callbacks.told]
         self.assertEqual(kinds, ["event", "error", "event"])
         await self.delete(location, server)
 
     async def test_listeners(self) -> None:
         """
-        A service with C{event-type-listeners} reports messages, and events of the types that it was
-        asked to listen to, each once and in order.
+        A service with C{event-type-listeners} reports messages, and events of the requested types,
+        each once and in order.
         """
         service = ContractService(reactor, lambda: None, hasListeners=True)
         self.addCleanup(service.pool.closeCachedConnections)
@@ -348,7 +348,7 @@ class ContractTests(LiveTestCase):
         connections: list[Any] = []
         server = ScriptedServer(self, connections.append, close=False)
         location = await self.create(server.url)
-        await until(lambda: connections, "it asks")
+        await until(lambda: connections, "a request")
         connections[0].transport.write(HEAD % b"" + chunk(b"event: x\ndata: early\n\n" + A))
         await self.expect(event("Hello"))
         for name in "x", "y":
@@ -362,7 +362,7 @@ class ContractTests(LiveTestCase):
 
     async def test_service(self) -> None:
         """
-        The service lists its capabilities, refuses unknown commands, and stops when told to.
+        The service lists its capabilities, refuses unknown commands, and stops on request.
         """
         _, body = await self.ask("GET", self.url)
         self.assertEqual(json.loads(body)["capabilities"], CAPABILITIES)
@@ -373,4 +373,4 @@ class ContractTests(LiveTestCase):
         await self.delete(location, server)
         response, _ = await self.ask("DELETE", self.url)
         self.assertEqual(response.code, 200)
-        await until(lambda: self.stopped, "it was told to stop")
+        await until(lambda: self.stopped, "the stop")

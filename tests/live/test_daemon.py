@@ -1,5 +1,5 @@
 """
-Tests for the daemon as a process: signals, errors at its start, and what its clients see.
+Tests for the daemon as a process: signals, errors at its start, and its clients' view.
 """
 
 from __future__ import annotations
@@ -126,7 +126,7 @@ class StopTests(DaemonMixin):
 
     def test_deadline(self) -> None:
         """
-        A client that does not read does not keep the daemon alive.
+        A client that does not read cannot keep the daemon running.
         """
         (self.directory / "big.py").write_text(
             "def connected(stream):\n    return ['x' * 20_000_000]\n", encoding="ascii"
@@ -200,7 +200,7 @@ class ServeTests(DaemonMixin):
 
     def test_together(self) -> None:
         """
-        Several daemons run in one directory, and leave nothing there.
+        Several daemons run in one directory, and leave no files there.
         """
         daemons = []
         for name in "one", "two":
@@ -229,7 +229,7 @@ class RefusalTests(DaemonMixin):
         self, says: str, *options: str, ways: Sequence[list[str]] = (FOREGROUND,)
     ) -> None:
         """
-        Assert that the daemon says why it cannot start, and leaves nothing behind.
+        Assert that the daemon reports why it cannot start, and leaves nothing behind.
         """
         for command in ways:
             result = self.run_(*command, *(() if command is SERVE else ("sse",)), *options)

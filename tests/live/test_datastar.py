@@ -51,7 +51,7 @@ class DatastarTests(WebCase):
 
     async def shows(self, *names: str) -> None:
         """
-        Wait until the page shows the newest vote, and make sure that it shows these.
+        Wait until the page shows the newest vote, and assert that it shows these.
         """
         await self.says("li b", names[-1])
         self.assertEqual(await self.texts("li b"), list(reversed(names)))
@@ -60,7 +60,7 @@ class DatastarTests(WebCase):
 
     async def test_votes(self) -> None:
         """
-        A vote sends the signals of the page, changes its elements, and the answer changes its
+        A vote sends the signals of the page, changes its elements, and the response changes its
         signals.
         """
         poll = self.poll()
@@ -94,8 +94,8 @@ class DatastarTests(WebCase):
 
     async def test_restart(self) -> None:
         """
-        When the server is restarted and a proxy answers 502 meanwhile, the page shows all that the
-        new one has, and nothing else.
+        When the server is restarted and a proxy answers 502 meanwhile, the page shows everything
+        the new one has, and nothing else.
         """
         first, second = self.poll(), self.poll()
         await self.visitPoll(first)
@@ -112,7 +112,7 @@ class DatastarTests(WebCase):
 
     async def test_withoutRetry(self) -> None:
         """
-        Without the option C{retry} of the page, Datastar does not connect again when the server ends
+        Without the option C{retry} of the page, Datastar does not reconnect when the server ends
         the stream.
         """
         poll = self.poll()
@@ -129,7 +129,7 @@ class DatastarTests(WebCase):
     async def test_twice(self) -> None:
         """
         An event of C{datastar_py} that is sent without being decoded changes nothing, and the log
-        says why.
+        has the reason.
         """
         logged: list[LogEvent] = []
         globalLogPublisher.addObserver(logged.append)
@@ -144,7 +144,7 @@ class DatastarTests(WebCase):
 
     async def test_once(self) -> None:
         """
-        The documentation's stream with an end is read once, although the page asks for retries:
+        The documentation's stream with an end is read once, even if the page asks for retries:
         Datastar stops at the 204.
         """
         names, _ = runAll("howto-datastar.md")

@@ -1,9 +1,9 @@
 """
-Tests with decoders that are in wide use and make a message of every blank line: over many
-heartbeats they receive each event, and nothing else.
+Tests with widely used decoders that make a message of every blank line: across many heartbeats they
+receive each event, and nothing else.
 
-Each decodes what it receives as JSON, as many applications do: it tells of the value of each
-message, and an empty message is the end of it.
+Each decodes its messages as JSON, as many applications do: it reports the value of each message,
+and fails at an empty one.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ from tests.support.live import Child, LiveTestCase, until
 from tests.support.requirements import R3LABS, needs
 from twisted_sse import Channel, EventStreamResource
 
-#: Seconds of silence before a heartbeat, and how many of them there are before the end: as in
-#: five minutes with one a second.  None of these decoders looks at a clock.
+#: Seconds of silence before a heartbeat, and their number before the end: as in five minutes with
+#: one a second.  None of these decoders uses a clock.
 HEARTBEAT = 0.005
 HEARTBEATS = 300
 
-#: How many events come between the heartbeats.
+#: The number of events between the heartbeats.
 EVENTS = 5
 
-#: What servers often send, with blank lines behind comments: an event, and a heartbeat.
+#: Output of many servers, with blank lines after comments: an event, and a heartbeat.
 BLANK_LINES = b': \n\nid: 1\ndata: {"n": 1}\n\n:\n\nid: 2\ndata: {"n": 2}\n\n'
 
 FETCH_EVENT_SOURCE = """
@@ -95,7 +95,7 @@ with openai.OpenAI(base_url=base, api_key="-", max_retries=0) as client:
 
 class BlankLines(Resource):
     """
-    Answers as servers do that end each comment with a blank line.
+    Responds like servers that end each comment with a blank line.
     """
 
     isLeaf = True
@@ -122,8 +122,8 @@ class DecoderTests:
 
     async def test_heartbeats(self: Any) -> None:
         """
-        Over as many heartbeats as there are in five minutes, the decoder receives each event with
-        an ID, and the end of a finite stream, and no empty message.
+        Across the heartbeats of five minutes, the decoder receives each event with an ID, and the
+        end of a finite stream, and no empty message.
         """
         channel = Channel()
         root = Resource()
@@ -157,7 +157,7 @@ class DecoderTests:
         events: list[Any] = [{"n": number} for number in range(EVENTS)]
         for decoder, before in zip(decoders, ([], [{}]), strict=True):
             self.assertIsNone(await decoder.wait("ended"))
-            # In front of the channel's events is their place; behind them is the end.
+            # The position precedes the channel's events; the end follows them.
             self.assertEqual(decoder.told("data"), [*before, *events, {}])
 
     async def test_blankLines(self: Any) -> None:

@@ -1,5 +1,5 @@
 """
-Tests for C{examples/deploy}: the files fit the daemon, and do what the documentation says.
+Tests for C{examples/deploy}: the files fit the daemon, and work as documented.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def kubernetes() -> Any:
 
 class FilesTests(OptionsMixin):
     """
-    Tests of the files without starting anything.
+    Tests of the files without starting any service.
     """
 
     if yaml is None:
@@ -64,7 +64,7 @@ class FilesTests(OptionsMixin):
 
     def test_names(self) -> None:
         """
-        The daemon answers under the name of the proxies, which is not one of loopback's.
+        The daemon answers to the name of the proxies, which is not a loopback name.
         """
         for arguments in serviceOptions(), documentedOptions():
             self.assertEqual(self.alone(*arguments)["allow-host"], [NAME])
@@ -78,7 +78,7 @@ class FilesTests(OptionsMixin):
 
     def test_traefik(self) -> None:
         """
-        Traefik's router leads to its service, that to the socket, and nothing is in between.
+        Traefik's router leads to its service, which leads to the socket, without middlewares.
         """
         text = (DEPLOY / "traefik.yaml").read_text(encoding="utf-8")
         http = yaml.safe_load(text).pop("http")
@@ -92,7 +92,7 @@ class FilesTests(OptionsMixin):
 
     def test_heartbeat(self) -> None:
         """
-        The daemon's heartbeat is shorter than the patience of HAProxy.
+        The daemon's heartbeat interval is shorter than HAProxy's timeout.
         """
         heartbeat = self.alone(*serviceOptions())["heartbeat"]
         text = (DEPLOY / "haproxy.cfg").read_text(encoding="utf-8")
@@ -103,7 +103,7 @@ class FilesTests(OptionsMixin):
 
     def alone(self, *arguments: str) -> Options:
         """
-        @return: the options, for one process: others cannot be started in memory.
+        @return: the options, for one process, since others cannot be started in memory.
         """
         return self.options(*arguments, "--processes=1")
 

@@ -1,5 +1,5 @@
 """
-Tests for the examples as processes or on real sockets, started as their docstrings say.
+Tests for the examples as processes or on real sockets, started as in their docstrings.
 """
 
 from __future__ import annotations
@@ -214,7 +214,7 @@ class TokensTests(LiveTestCase):
 
     async def test_whole(self) -> None:
         """
-        All words arrive before the end, and a client that leaves early stops the model.
+        All words arrive before the end, and a client that disconnects early stops the model.
         """
         tokens = example("tokens_klein")
         port = tokens.listen(reactor, 0)
@@ -279,20 +279,20 @@ class MirrorTests(LiveTestCase):
         for number in sent:
             upstream.publish(number)
             if number == "10":
-                await until(lambda: told[-1:] == ["10"], "it has come")
+                await until(lambda: told[-1:] == ["10"], "it has arrived")
                 await stop(port, resource)
             if number == "20":
                 resource = EventStreamResource(upstream.subscribe)
                 port = serve("upstream", resource)
-                await until(lambda: told[-1:] == ["20"], "it has come")
+                await until(lambda: told[-1:] == ["20"], "it has arrived")
                 await stop(mirrorPort, mirror.resource)
                 await mirror.stop()
                 # A line that was not written completely.
                 path.write_text(path.read_text() + '{"data": "half')
             if number == "30":
                 mirror, mirrorPort = begin()
-                await until(lambda: told[-1:] == ["30"], "it has come")
-        await until(lambda: told[-1:] == sent[-1:], "all have come")
+                await until(lambda: told[-1:] == ["30"], "it has arrived")
+        await until(lambda: told[-1:] == sent[-1:], "all have arrived")
         self.assertEqual(told, sent)
         await client.close()
         await following
@@ -355,7 +355,7 @@ class TerminalDashboardTests(LiveTestCase):
 
     def row(self, *answers: Any) -> Any:
         """
-        @return: a row for an agent with these answers.
+        @return: a row for an agent with these responses.
         """
         options = {"agent": MemoryAgent(*answers), "reactor": Clock()}
         return example("terminal_dashboard").Row("http://sse.example/", **options)
@@ -449,7 +449,7 @@ class ChatRedisTests(ManyMixin):
 
     def say(self, port: int, text: str, **headers: str) -> int:
         """
-        @return: the status of the answer.
+        @return: the status of the response.
         """
         with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)) as connection:
             headers = {**FORM, **headers}
@@ -458,8 +458,9 @@ class ChatRedisTests(ManyMixin):
 
     def test_processes(self) -> None:
         """
-        What is said to one process is read by clients of another, and those of one that ends go on in
-        another; a line that is sent again, to whichever, is said once.  Any program may join in.
+        A line posted to one process reaches the clients of another, and clients of a process that
+        ends continue with another; a line that is posted again, to any process, is delivered once.
+        Other programs may post, too.
         """
         more = {"REDIS_URL": self.redisURL}
         with running(command("chat_redis"), ROOT, more) as there:

@@ -55,7 +55,7 @@ class Reader:
 
     def doRead(self) -> None:
         """
-        Read what there is, or the end.
+        Read the available bytes, or the end.
         """
         data = os.read(self.fd, 2**16)
         self.data += data
@@ -152,7 +152,7 @@ class FollowTests(Certified):
 
     async def test_request(self) -> None:
         """
-        The request is made as the options say.
+        The request follows the options.
         """
         server = ScriptedServer(self, stream(ONE), stream(ONE))
         status, told = await self.end(
@@ -189,8 +189,8 @@ class FollowTests(Certified):
 
     async def test_finite(self) -> None:
         """
-        The last event of a finite stream ends the command, is not printed, and nothing is asked for
-        again; another event of that type is printed as any other.
+        The last event of a finite stream ends the command, is not printed, and no further request
+        is made; another event of that type is printed like any other.
         """
         server = ScriptedServer(self, stream(ONE + TWO + END.encode() + b"data: late\n\n"))
         self.assertEqual(await self.end(server), (Status.ENDED, ""))
@@ -205,7 +205,7 @@ class FollowTests(Certified):
 
     async def test_position(self) -> None:
         """
-        The event that tells a client its position is printed only if it is asked for.
+        The event with the client's position is printed only on request.
         """
         position = b"event: stream-position\nid: 0\ndata: {}\n\n"
         for arguments, printed in ([], "one\n"), (["--type", "stream-position"], "{}\n"):
@@ -216,7 +216,7 @@ class FollowTests(Certified):
 
     async def test_schemes(self) -> None:
         """
-        Where the scheme of the URL is wrong, or the certificate is, the message says what may help.
+        If the scheme of the URL or the certificate is wrong, the message suggests a remedy.
         """
         secure = ScriptedServer(self, context=serverContext())
         status, told = await self.end(
@@ -245,7 +245,7 @@ class FollowTests(Certified):
 
     async def test_page(self) -> None:
         """
-        Of a page that is not a stream, the title is reported.
+        For a page that is not a stream, the title is reported.
         """
         page = b"<!DOCTYPE html>\n<html><head>\n<title>404\n Nothing</title><style>a {} </style>"
         for response in (
@@ -344,7 +344,7 @@ class FollowTests(Certified):
 
     async def test_serverName(self) -> None:
         """
-        With C{--insecure} the server is still sent its name, if that is not an address.
+        With C{--insecure} the server still receives its name (SNI), if that is not an address.
         """
         names: list[bytes | None] = []
         context = serverContext()
@@ -359,12 +359,12 @@ class FollowTests(Certified):
 
     async def test_slowReader(self) -> None:
         """
-        When nothing reads the output, the server is not read any further, and nothing is lost.
+        While the output is not read, the client stops reading from the server, and nothing is lost.
         """
         reactor.removeReader(self.reader)
         server = ScriptedServer(self, close=False)
         produced: list[int] = []
-        # More than the kernel takes.
+        # More than the kernel accepts.
         events = 20_000
 
         class Producer:
@@ -406,7 +406,8 @@ class FollowTests(Certified):
 
     async def test_readerGone(self) -> None:
         """
-        C{get} ends at once when its output is closed, even while no event arrives or a write waits.
+        C{get} ends immediately when its output is closed, even while no event arrives or a write
+        waits.
         """
         server = ScriptedServer(self, quiet)
         following = self.begin(server)

@@ -126,7 +126,7 @@ class ProcessTests(Certified):
 
     async def test_errorsToHead(self) -> None:
         """
-        A closed pipe ends the process even if standard error goes there too.
+        A closed pipe ends the process even if standard error goes there, too.
         """
         server = ScriptedServer(self, stream(ONE, end=False), quiet)
         shell = Shell(self, '{ "$@" 2>&1; echo $? >&2; } | head -n 1', "get", server.url)
@@ -239,8 +239,8 @@ class ServeTests(LiveTestCase):
 
     async def test_same(self) -> None:
         """
-        C{serve} prints the same help and errors as C{twist sse}, with the same status, but for the
-        name of the program.
+        C{serve} prints the same help and errors as C{twist sse}, with the same status, except for
+        the name of the program.
         """
         twist = "import sys; sys.argv[0] = 'twist'; from twisted.application.twist._twist import *;"
         twist += " Twist.main(sys.argv)"

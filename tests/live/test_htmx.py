@@ -24,7 +24,8 @@ class HtmxTests:
 
     @cvar path: its page.
     @cvar part: the name of its part of the page.
-    @cvar closed: what htmx dispatches when it closes a connection, and where it says why.
+    @cvar closed: the event that htmx dispatches when it closes a connection, and its field with the
+        reason.
     @cvar close: the attribute that closes it.
     """
 
@@ -52,15 +53,15 @@ class HtmxTests:
 
     async def shows(self: Any, *updates: str) -> None:
         """
-        Wait until the page shows updates, and make sure that it shows these, the newest first.
+        Wait until the page shows updates, and assert that it shows these, the newest first.
         """
         await self.until("document.querySelectorAll('li').length >= arguments[0]", len(updates))
         self.assertEqual(await self.texts("li p"), list(reversed(updates)))
 
     async def test_fragments(self: Any) -> None:
         """
-        A fragment of several lines becomes an element, what people typed stays text, a named event
-        goes to its own place, and the events of the channel itself are not shown.
+        A fragment of several lines becomes an element, typed text stays text, a named event goes to
+        its own place, and the channel's own events are not shown.
         """
         board = self.board()
         await self.visitBoard(board)
@@ -109,7 +110,7 @@ class HtmxTests:
         self.whole.refuse = 1
         self.startServer(second.app.resource())
         await publish(second, "four")
-        await until(lambda: second.channel.streams, "the page is connected again")
+        await until(lambda: second.channel.streams, "the page has reconnected")
         await publish(second, "five")
         await self.shows(*sent)
         self.assertEqual(self.whole.refuse, 0)
@@ -117,7 +118,7 @@ class HtmxTests:
 
     async def test_reset(self: Any) -> None:
         """
-        After a restart of a server that keeps nothing, the page shows only what the new one has.
+        After a restart of a server without a store, the page shows only the updates of the new one.
         """
         first = self.board()
         await self.visitBoard(first)
@@ -132,7 +133,7 @@ class HtmxTests:
 
     async def test_end(self: Any) -> None:
         """
-        When the board is closed, the page has all of it, and htmx does not connect again.
+        When the board is closed, the page has all of it, and htmx does not reconnect.
         """
         board = self.board()
         await self.visitBoard(board)
@@ -150,7 +151,7 @@ class HtmxTests:
 
     async def test_noEnd(self: Any) -> None:
         """
-        Without the attribute that closes the connection, htmx asks again after each 204.
+        Without the attribute that closes the connection, htmx sends another request after each 204.
         """
         board = self.board()
         page = getattr(board, self.part)
@@ -158,7 +159,7 @@ class HtmxTests:
         setattr(board, self.part, page.replace(self.close, ""))
         await self.visitBoard(board)
         board.channel.close()
-        await until(lambda: len(self.whole.asked) > 3, "it has asked again")
+        await until(lambda: len(self.whole.asked) > 3, "it has sent another request")
 
 
 @needs("network", "browser", "node")
@@ -174,7 +175,7 @@ class Htmx2Tests(HtmxTests, WebCase):
 
     async def test_withoutPlace(self) -> None:
         """
-        Without the page's own C{createEventSource}, htmx does not know its place after a 502.
+        Without the page's own C{createEventSource}, htmx loses its position after a 502.
         """
         board = self.board()
         board.HTMX2 = board.HTMX2.replace('last ? url + "?lastEventID="', 'false ? "')
@@ -183,7 +184,7 @@ class Htmx2Tests(HtmxTests, WebCase):
         await self.shows("one")
         self.whole.refuse = 1
         self.cut()
-        await until(lambda: len(self.whole.asked) > 1, "it is connected again")
+        await until(lambda: len(self.whole.asked) > 1, "it has reconnected")
         self.assertEqual(self.whole.asked, ["", ""])
 
 
@@ -200,8 +201,8 @@ class Htmx4Tests(HtmxTests, WebCase):
 
     async def test_firstFails(self) -> None:
         """
-        When the first request fails, htmx 4 tries again since the page asks it to, and shows nothing
-        of the failure.
+        When the first request fails, htmx 4 retries as configured by the page, and does not show
+        the failure.
         """
         board = self.board()
         board.channel.publish(board.fragment("Monitoring", "one"))

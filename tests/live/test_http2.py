@@ -99,7 +99,7 @@ class RequestTests(HTTP2TestCase):
 
     async def test_error(self) -> None:
         """
-        A stream that fails is reset after what was sent before, and the others continue.
+        A stream that fails is reset after the events sent before, and the others continue.
         """
 
         def connected(stream: Any) -> Any:
@@ -125,7 +125,7 @@ class RequestTests(HTTP2TestCase):
 
     async def test_abort(self) -> None:
         """
-        C{abort} resets one request, closes its stream at once, and leaves the others.
+        C{abort} resets one request, closes its stream immediately, and leaves the others open.
         """
         client = self.serve2(greet)
         _, first = client.request()
@@ -173,7 +173,7 @@ class RequestTests(HTTP2TestCase):
 
     async def test_endWaits(self) -> None:
         """
-        A stream that is ending is closed when the client has taken the rest.
+        A stream that is ending is closed when the client has received the rest.
         """
         client = self.serve2(greet, client={"window": 1000}, heartbeat=None)
         number, response = client.request()
@@ -233,7 +233,7 @@ class DepartureTests(HTTP2TestCase):
 
     async def test_leaks(self) -> None:
         """
-        Streams that were reset or ended are freed while their connection lives, with the garbage
+        Streams that were reset or ended are freed while their connection is open, with the garbage
         collector off.
         """
         client = self.serve2(greet)
@@ -295,7 +295,7 @@ class SlowReaderTests(HTTP2TestCase):
         """
         Send until much is queued, with reactor turns in between.
 
-        @return: the number of bytes that the stream took.
+        @return: the number of bytes that the stream accepted.
         """
         sent = 0
         while stream.bytesPending < 2**17 and not stream.closed:
@@ -307,7 +307,7 @@ class SlowReaderTests(HTTP2TestCase):
 
     async def test_accounted(self) -> None:
         """
-        Bytes that a stalled TCP connection does not take are queued, though the transport never
+        Bytes that a stalled TCP connection does not accept are queued, even if the transport never
         pauses the stream.
         """
         client, response, stream = await self.stalled()
@@ -335,7 +335,7 @@ class SlowReaderTests(HTTP2TestCase):
 
     async def test_dropOldest(self) -> None:
         """
-        With DROP_OLDEST, the client learns how many events were dropped when it reads again.
+        With DROP_OLDEST, the client receives the number of dropped events when it reads again.
         """
         client, response, stream = await self.stalled(slow=SlowReader.DROP_OLDEST)
         sent = await self.fill(stream)
@@ -349,7 +349,7 @@ class SlowReaderTests(HTTP2TestCase):
 
     async def test_stallTimeout(self) -> None:
         """
-        A stream is reset when its connection takes no byte for C{stallTimeout}.
+        A stream is reset when its connection accepts no bytes for C{stallTimeout}.
         """
         started = reactor.seconds()
         client, response, stream = await self.stalled(stallTimeout=0.3)
@@ -362,7 +362,8 @@ class SlowReaderTests(HTTP2TestCase):
 
     async def test_window(self) -> None:
         """
-        A stream waits for a client with a closed window, which gets everything when it opens that.
+        A stream waits for a client with a closed window, which gets everything when it opens the
+        window.
         """
         client = self.serve2(greet, client={"window": 20_000}, heartbeat=None)
         number, response = client.request()
@@ -449,8 +450,8 @@ class IdleTests(HTTP2TestCase):
 
     async def test_warned(self) -> None:
         """
-        Without a heartbeat, or with one longer than the idle timeout, the connection is closed, and
-        a warning says so once.
+        Without a heartbeat, or with one longer than the idle timeout, the connection is closed,
+        which causes one warning.
         """
         for heartbeat in None, 60:
             with capturedLogs() as captured:
@@ -537,7 +538,7 @@ class DrainTests(HTTP2TestCase):
 
 class GuardedRequestTests(RequestTests):
     """
-    The same, with a guarded site.
+    The request is reset at the deadline with a guarded site, too.
     """
 
     guarded = True
@@ -545,7 +546,7 @@ class GuardedRequestTests(RequestTests):
 
 class GuardedDepartureTests(DepartureTests):
     """
-    The same, with a guarded site.
+    The same holds with a guarded site.
     """
 
     guarded = True
@@ -553,7 +554,7 @@ class GuardedDepartureTests(DepartureTests):
 
 class GuardedSlowReaderTests(SlowReaderTests):
     """
-    The same, with a guarded site.
+    The same holds with a guarded site.
     """
 
     guarded = True

@@ -1,6 +1,6 @@
 """
-Tests for the hub with clients that people have: Chromium, Firefox, C{fetch-event-source} of npm, curl,
-C{mercure-publisher} of PyPI, and PHP that asks as Symfony and API Platform do.
+Tests for the hub with common clients: Chromium, Firefox, C{fetch-event-source} of npm, curl,
+C{mercure-publisher} of PyPI, and PHP with the requests of Symfony and API Platform.
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ from twisted_sse.hub import Hub
 
 TOPIC = "https://shop.example/orders/7"
 
-#: Follows a hub with the cookie that came with the page, and reports what it gets, one after the other.
+#: Follows a hub with the cookie that came with the page, and reports the events it gets, one by
+#: one.
 PAGE = """<!doctype html><meta charset=utf-8><link rel=icon href="data:,"><title>-</title>
 <script>
 const [hub, ...topics] = JSON.parse(decodeURIComponent(location.hash.slice(1)))
@@ -43,7 +44,7 @@ source.onmessage = e => tell("message", e.data, e.lastEventId)
 source.onerror = () => tell("error", source.readyState)
 </script>"""
 
-#: Publishes to a hub with the cookie that came with the page, and reports the answer.
+#: Publishes to a hub with the cookie that came with the page, and reports the response.
 PUBLISHING = """<!doctype html><meta charset=utf-8><link rel=icon href="data:,"><title>-</title>
 <script>
 const tell = (...news) => fetch("/told", { method: "POST", body: JSON.stringify(news) })
@@ -69,8 +70,8 @@ fetchEventSource(process.argv[1], {
 })
 """
 
-#: What Symfony's component sends, and its token: each topic as a field of its own, C{private=on}, and
-#: the fields that are not given left out; the time of a token may have microseconds.
+#: The request of Symfony's component, and its token: each topic in its own field, C{private=on},
+#: and without unset fields; the time of a token may have microseconds.
 PHP = r"""
 function encode(string $part): string
 {
@@ -109,7 +110,7 @@ echo json_encode([$http_response_header[0], $body]);
 
 class Pages(Resource):
     """
-    A site with the page, which sets a cookie for the hub, and takes its reports.
+    A site with the page, which sets a cookie for the hub, and receives its reports.
     """
 
     isLeaf = True
@@ -131,7 +132,7 @@ class Pages(Resource):
 
     def render_POST(self, request: Any) -> bytes:
         """
-        Take a report.
+        Receive a report.
         """
         self.told.append(json.loads(request.content.read()))
         return b""
@@ -180,7 +181,7 @@ class BrowserTests:
     async def test_private(self: Any) -> None:
         """
         A page of another origin gets the private updates that its cookie grants, and no others; and
-        when it reconnects, what it has missed, once.
+        when it reconnects, its missed updates, once.
         """
         reads = {"mercure": {"subscribe": [TOPIC]}, "sub": "ada", "exp": int(time.time()) + 600}
         site = Pages(token(reads))
@@ -206,7 +207,7 @@ class BrowserTests:
 
     async def test_elsewhere(self: Any) -> None:
         """
-        A page whose origin is not named gets nothing, even with a good cookie.
+        A page whose origin is not listed gets nothing, even with a valid cookie.
         """
         site = Pages(token({"mercure": {"subscribe": ["*"]}}))
         pages = Server(self, site)
@@ -218,8 +219,8 @@ class BrowserTests:
 
     async def test_publishing(self: Any) -> None:
         """
-        A page publishes with its cookie if its origin may do that; else nothing is published, whether
-        or not the page may know.
+        A page publishes with its cookie if its origin may; otherwise nothing is published, whether
+        or not the page can read the response.
         """
         site = Pages(token({"mercure": {"publish": ["*"]}}))
         pages = Server(self, site)
@@ -273,7 +274,7 @@ class FetchEventSourceTests(HubLive):
 
     async def test_header(self) -> None:
         """
-        With a token in a header it gets private updates, and reconnects for what it has missed.
+        With a token in a header it gets private updates, and reconnects for its missed updates.
         """
         url = f"{self.hubbed()}?topic={TOPIC}"
         reads = token({"mercure": {"subscribe": [TOPIC]}, "sub": "ada"})
@@ -297,7 +298,7 @@ class CurlTests(HubLive):
 
     async def curl(self, *arguments: str) -> str:
         """
-        @return: what curl prints.
+        @return: the output of curl.
         """
         command = ["curl", "-sS", "--max-time", "20", *arguments]
         done = await deferToThread(
@@ -307,8 +308,8 @@ class CurlTests(HubLive):
 
     async def test_publish(self) -> None:
         """
-        What curl posts is answered with its ID, and replayed to curl, field by field, until the token
-        in its URL ends.
+        An update that curl posts is answered with its ID, and replayed to curl, with all fields,
+        until the token in its URL expires.
         """
         url = self.hubbed()
         writes = f"Authorization: Bearer {token({'mercure': {'publish': ['*']}})}"
@@ -348,7 +349,7 @@ class PublisherTests(HubLive):
 
     async def test_publish(self) -> None:
         """
-        It publishes what it is given, with tokens that it makes, and learns what was refused.
+        It publishes updates, with tokens that it makes, and reports refusals.
         """
         url = self.hubbed(anonymous=True)
         _, response = self.server.get(f"{PATH}?topic={TOPIC}")
@@ -378,7 +379,7 @@ class SymfonyTests(HubLive):
 
     async def publish(self, url: str, **update: Any) -> list[str]:
         """
-        @return: the first line of the answer, and its body.
+        @return: the first line of the response, and its body.
         """
         done = await deferToThread(
             subprocess.run,
@@ -392,8 +393,8 @@ class SymfonyTests(HubLive):
 
     async def test_update(self) -> None:
         """
-        An update of several topics, a private one with all fields, and one about what was deleted
-        come as they were sent.
+        An update of several topics, a private one with all fields, and one about a deletion arrive
+        as sent.
         """
         url = self.hubbed(anonymous=True)
         reads = {"Authorization": f"Bearer {token({'mercure': {'subscribe': ['*']}})}"}

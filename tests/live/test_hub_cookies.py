@@ -1,6 +1,6 @@
 """
-Tests for browsers that subscribe to a hub as clients of 1.0, with a cookie: over TLS with the name that
-the protocol has for it, and without TLS, where browsers take no such name, with another.
+Tests for browsers that subscribe to a hub as clients of 1.0, with a cookie: over TLS with the name
+from the protocol, and without TLS, where browsers reject this name, with another.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ TOPIC = "https://shop.example/orders/7"
 #: The name of the cookie without TLS.
 PLAIN = {"1.0": "mercure_access_token"}
 
-#: Follows the hub with the cookie that came with the page, and reports what it gets, one after the
-#: other; publishes with the cookie, too.
+#: Follows the hub with the cookie that came with the page, and reports the events it gets, one by
+#: one; publishes with the cookie, too.
 PAGE = """<!doctype html><meta charset=utf-8><link rel=icon href="data:,"><title>-</title>
 <script>
 const hub = decodeURIComponent(location.hash.slice(1))
@@ -55,7 +55,7 @@ source.onopen = () => {
 
 class Pages(Resource):
     """
-    A site with the page, which sets a cookie for the hub, and takes its reports.
+    A site with the page, which sets a cookie for the hub, and receives its reports.
     """
 
     isLeaf = True
@@ -79,7 +79,7 @@ class Pages(Resource):
 
     def render_POST(self, request: Any) -> bytes:
         """
-        Take a report.
+        Receive a report.
         """
         self.told.append(json.loads(request.content.read()))
         return b""
@@ -108,7 +108,7 @@ class CookieCase(LiveTestCase):
 
         @param name: the name of its cookie.
         @param names: the argument of the hub.
-        @return: the hub, and what the page reports.
+        @return: the hub, and the page's reports.
         """
         granted = detail("subscribe", "publish", match="https://shop.example/*", kind="urlpattern")
         claims = {"iss": ISSUER, "aud": HUB, "jti": "1", "exp": time.time() + 600}
@@ -146,7 +146,7 @@ class CookieCase(LiveTestCase):
         await hub.disconnect(jti="1", retry=500)
         await until(lambda: not hub.subscribers, "its stream has ended")
         last = await hub.publish(TOPIC, "missed", private=True)
-        await until(lambda: ["message", "missed", last] in told, "it has come back")
+        await until(lambda: ["message", "missed", last] in told, "the page has reconnected")
         await hub.revoke(jti="1", until=time.time() + 600)
         # 2 is CLOSED: it was refused.
         await until(lambda: ["error", 2] in told, "it is refused")
@@ -169,13 +169,13 @@ class ChromiumTests(CookieCase, Browsing):
 
     async def test_secure(self) -> None:
         """
-        Over TLS the cookie has the name that the protocol gives it.
+        Over TLS the cookie has the name from the protocol.
         """
         await self.check(True, "__Secure-mercure_access_token", None)
 
     async def test_away(self) -> None:
         """
-        A page reconnects until the store can say whether its token was revoked, and gets nothing
+        A page reconnects until the store knows whether its token was revoked, and gets no events
         before.
         """
         self.patch(control, "PATIENCE", 0.2)
@@ -183,13 +183,13 @@ class ChromiumTests(CookieCase, Browsing):
         store = LateStore(reactor, isAway=True)
         hub, told = await self.begin(False, PLAIN["1.0"], PLAIN, store)
         # 0 is CONNECTING: it will reconnect.
-        await until(lambda: told.count(["error", 0]) > 2, "it has come several times")
+        await until(lambda: told.count(["error", 0]) > 2, "it has reconnected several times")
         self.assertEqual([each[1] for each in told if each[0] == "answer"], [503])
         self.assertEqual(hub.subscribers, 0)
         store.isAway = False
-        await until(lambda: hub.subscribers, "it has come back")
+        await until(lambda: hub.subscribers, "the page has reconnected")
         last = await hub.publish(TOPIC, "news", private=True)
-        await until(lambda: ["message", "news", last] in told, "it gets what is published")
+        await until(lambda: ["message", "news", last] in told, "it gets published updates")
         self.assertNotIn(["error", 2], told)
 
 
@@ -207,6 +207,6 @@ class FirefoxTests(CookieCase):
 
     async def test_plain(self) -> None:
         """
-        Without TLS it has another.
+        Without TLS the cookie has another name.
         """
         await self.check(False, PLAIN["1.0"], PLAIN)

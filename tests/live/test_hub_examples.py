@@ -21,7 +21,7 @@ from tests.support.requirements import needs
 from twisted_sse import Channel
 from twisted_sse.hub import Hub
 
-#: What the page of the chat shows.
+#: Content of the chat's page.
 SHOWN = """return ["#lines", "#people"].map(
     (list) => Array.from(document.querySelectorAll(list + " li"), (each) => each.textContent))"""
 
@@ -44,10 +44,10 @@ form.elements.article.value = arguments[1]
 form.requestSubmit()
 """
 
-#: What the page of the shop shows.
+#: Content of the shop's page.
 ORDERS = 'return Array.from(document.querySelectorAll("li"), (each) => each.textContent)'
 
-#: Logs in, and notifies the one who has; and reports the cookie and the answers.
+#: Logs in, and notifies the user; and reports the cookie and the responses.
 DJANGO = """
 import json, sys
 sys.path.insert(0, sys.argv[1])
@@ -84,8 +84,8 @@ class PresenceChatTests(Browsing):
 
     async def test_page(self) -> None:
         """
-        The page shows who is there, before and after it came, until they leave, and what they say;
-        also after its stream has ended and returned.
+        The page shows the people present, from before and after its connection, until they leave,
+        and their lines; also after its stream has ended and reconnected.
         """
         chat = example("presence_chat")
         server = self.serve(chat.app.resource())
@@ -118,7 +118,7 @@ class OrdersTests(Browsing):
 
     async def test_page(self) -> None:
         """
-        The page shows the orders of the one who has ordered, and those that come later.
+        The page shows the customer's orders, including later ones.
         """
         shop = example("orders_hub")
         server = self.serve(shop.app.resource())
@@ -145,8 +145,8 @@ class DjangoTests(LiveTestCase):
 
     async def test_notify(self) -> None:
         """
-        Those who have logged in are notified, each of their own; tokens of the two keys are for
-        nothing else.
+        Users who have logged in receive only their own notifications; tokens of the two keys work
+        for nothing else.
         """
         subscriberKey = KEY[::-1]
         channel = Channel()

@@ -1,5 +1,6 @@
 """
-Tests for the hub over HTTP/2 and TLS: what is published, what ends a stream, and which others go on.
+Tests for the hub over HTTP/2 and TLS: publishing, the end of a stream, and the continuation of
+others.
 """
 
 from __future__ import annotations
@@ -24,15 +25,15 @@ EVERYTHING = {"mercure": {"publish": ["*"], "subscribe": ["*"]}}
 
 def bearer(**claims: Any) -> dict[str, str]:
     """
-    @return: the headers of someone who may do everything; in lower case, as in HTTP/2.
+    @return: the headers of a client with every right; in lower case, as in HTTP/2.
     """
     return {"authorization": f"Bearer {token({**EVERYTHING, **claims})}"}
 
 
 def new(seconds: float = 3600) -> str:
     """
-    @param seconds: how long it is good.
-    @return: a token of 1.0 that may do everything.
+    @param seconds: its lifetime.
+    @return: a token of 1.0 that grants everything.
     """
     return token(
         {
@@ -56,7 +57,7 @@ class HubCase(HTTP2TestCase):
         """
         Serve a hub, and connect to it.
 
-        @param options: those of the hub.
+        @param options: the options of the hub.
         """
         channel = Channel(positionEvent=None, resetEvent=None)
         self.hub = Hub(
@@ -76,7 +77,7 @@ class HubCase(HTTP2TestCase):
         self, client: Client2, query: str = "topic=a", **headers: str
     ) -> tuple[int, Response]:
         """
-        Subscribe, and wait for the beginning of the answer.
+        Subscribe, and wait for the beginning of the response.
         """
         number, response = client.request("GET", f"{PATH}?{query}", headers)
         await until(lambda: response.status is not None, query)
@@ -91,8 +92,8 @@ class StreamTests(HubCase):
 
     async def test_publish(self) -> None:
         """
-        What is published over a connection is received by the streams of the same, each what it has
-        selected, with the same ID; and replayed to one that resumes.
+        Updates published over a connection reach its streams, each according to its selection, with
+        the same ID; and are replayed to a stream that resumes.
         """
         client = self.begin()
         _, one = await self.subscribe(client, "topic=a", **bearer())
@@ -116,8 +117,8 @@ class StreamTests(HubCase):
 
     async def test_expires(self) -> None:
         """
-        When a token ends its stream is complete, in both protocols, and the others on the connection
-        go on.
+        When a token expires its stream ends cleanly, in both protocols, and the others on the
+        connection continue.
         """
         client = self.begin()
         _, stays = await self.subscribe(client, **bearer())
@@ -132,8 +133,8 @@ class StreamTests(HubCase):
 
     async def test_revoked(self) -> None:
         """
-        The streams of a token that is revoked are complete, with what was on its way, and it is
-        refused on the same connection, where others go on.
+        The streams of a revoked token end cleanly, with all pending events, and the token is
+        refused on the same connection, where others continue.
         """
         client = self.begin()
         _, stays = await self.subscribe(client, **bearer(jti="1"))
@@ -154,7 +155,7 @@ class StreamTests(HubCase):
 
     async def test_cookies(self) -> None:
         """
-        A cookie is found if each has a header of its own: RFC 9113, 8.2.3.
+        A cookie is found even if each has its own header: RFC 9113, 8.2.3.
         """
         client = self.begin()
         crumbs = [("cookie", "a=b"), ("cookie", f"__Secure-mercure_access_token={new()}")]
@@ -176,8 +177,8 @@ class StreamTests(HubCase):
 
     async def test_many(self) -> None:
         """
-        A hundred streams of one connection get what they have selected, and end together when they
-        are drained.
+        A hundred streams of one connection get their selections, and end together when they are
+        drained.
         """
         client = self.begin(anonymous=True, presence=True)
         streams = [client.request("GET", f"{PATH}?topic={number}")[1] for number in range(100)]
@@ -209,7 +210,7 @@ class CurlTests(HubCase):
 
     async def test_curl(self) -> None:
         """
-        curl publishes, and gets what it has missed until its token ends.
+        curl publishes, and gets its missed updates until its token expires.
         """
         self.begin()
         url = self.server.url.rstrip("/") + PATH

@@ -1,6 +1,6 @@
 """
-Tests for the hub with each kind of store, at the moments that are bad for one: a token is revoked in the
-middle of a replay, thousands reconnect, the store is away, the process begins again.
+Tests for the hub with each kind of store, at critical moments: a token is revoked in the middle of
+a replay, thousands reconnect, the store is unreachable, the process restarts.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ from twisted_sse.testing import MemoryClient
 
 FORM = "application/x-www-form-urlencoded"
 
-#: How many private updates are replayed, of a thousand bytes each: far more than is sent to a client
-#: that does not read.
+#: The number of replayed private updates, of a thousand bytes each: far more than is sent to a
+#: client that does not read.
 UPDATES = 1000
 
 
 def bearer(**claims: Any) -> dict[str, str]:
     """
-    @return: the headers of someone who may do everything.
+    @return: the headers of a client with every right.
     """
     everything = {"publish": ["*"], "subscribe": ["*"]}
     return {"Authorization": f"Bearer {token({'mercure': everything, **claims})}"}
@@ -45,10 +45,10 @@ class StoreTests:
     Tests with one kind of store, mixed into a L{LiveTestCase}.
     """
 
-    #: How many updates are in memory, in front of the store.
+    #: The number of updates in memory, besides the store.
     window = 3
 
-    #: How many clients reconnect: twice as many events as this are enough to fill any window.
+    #: The number of reconnecting clients: twice this number of events fills any window.
     reconnections = 3000
 
     def makeStore(self, **options: Any) -> EventStore | None:
@@ -120,8 +120,8 @@ class StoreTests:
 
     async def test_revokedInReplay(self: Any) -> None:
         """
-        A subscriber whose token is revoked while it reads a replay is not sent the rest, and refused
-        when it reconnects; another gets everything.
+        A subscriber whose token is revoked while it reads a replay does not receive the rest, and
+        is refused when it reconnects; another gets everything.
         """
         hub = await self.begin()
         first = await hub.publish("a", "first", private=True)
@@ -129,15 +129,15 @@ class StoreTests:
         await gatherResults([hub.publish("a", text, private=True) for _ in range(UPDATES)])
         resumes = {"Last-Event-ID": first}
         ada, bob = ({**bearer(jti=jti), **resumes} for jti in ("1", "2"))
-        # Once all of them can be replayed: what is still to come from Redis would be sent live, and what
-        # is sent is not taken back.
+        # Once all of them can be replayed: updates still to arrive from Redis would be sent live,
+        # and sent updates cannot be revoked.
         _, other = self.server.get(f"{PATH}?topic=a", bob)
         await until(lambda: len(other.events) == UPDATES, "the other gets everything")
         client, response = self.server.get(f"{PATH}?topic=a", ada, receiveBuffer=8192)
         client.stopReading()
 
         def hasBegun() -> bool:
-            # A little at a time: else everything might be there before it is stopped.
+            # A little at a time: otherwise everything might have arrived before it is stopped.
             client.doRead(2048)
             return bool(response.events)
 
@@ -151,15 +151,17 @@ class StoreTests:
 
     async def test_reconnections(self: Any) -> None:
         """
-        However many reconnect, and are announced to watchers, the history and the store
-        keep what they had.
+        However many clients reconnect and are reported to watchers, the history and the store keep
+        their updates.
         """
         hub = await self.begin(presence=True)
         ids = [await hub.publish("a", str(number)) for number in range(5)]
         client = MemoryClient(hub)
         topics = f"{PATH}/subscriptions{{/topic}}{{/subscriber}}"
         watcher = client.get(f"{PATH}?topic={topics}", bearer())
-        await until(lambda: hub.subscribers and newestID(hub.channel) == ids[-1], "all is there")
+        await until(
+            lambda: hub.subscribers and newestID(hub.channel) == ids[-1], "everything is there"
+        )
         for number in range(self.reconnections):
             stream = client.get(f"{PATH}?topic=a", {"Last-Event-ID": ids[3]})
             if not number % 500:
@@ -177,28 +179,28 @@ class StoreTests:
 
 class KeepingTests(StoreTests):
     """
-    Tests for what a store outlasts.
+    Tests for failures that a store survives.
     """
 
     #: Whether updates are delivered that cannot be stored.
     delivers = False
 
-    #: Options of a store that has to notice soon that it is broken.
+    #: Options of a store that must detect failures quickly.
     impatient: dict[str, Any] = {}
 
     def breakStore(self) -> Callable[[], object]:
         """
-        Let nothing more be stored.
+        Make storing fail.
 
-        @return: ends that.
+        @return: a function that ends the failure.
         """
         raise NotImplementedError
 
     async def test_away(self: Any) -> None:
         """
-        While nothing can be stored, publishers receive a 503 and try again; streams stay, with
-        their heartbeats, and go on afterwards; one that was closed meanwhile receives a reset if
-        others got more.
+        While nothing can be stored, publishers get a 503 and should retry; streams stay open, with
+        their heartbeats, and continue afterwards; a client that was disconnected meanwhile is
+        notified if others received more.
         """
         await self.begin(self.impatient, heartbeat=0.2)
         _, stays = self.server.get(f"{PATH}?topic=a")
@@ -214,22 +216,22 @@ class KeepingTests(StoreTests):
             self.assertEqual(refused.status, 503)
             self.assertIn(refused.headers["retry-after"], "12345")
         beats = len(stays.comments)
-        await until(lambda: len(stays.comments) > beats + 3, "heartbeats go on")
+        await until(lambda: len(stays.comments) > beats + 3, "heartbeats continue")
         self.assertFalse(stays.complete or stays.broken)
         mend()
-        # It may take a moment until it is found out.
+        # Detecting it may take a moment.
         while (await self.publish("after")).status != 200:
             await deferLater(reactor, 0.05)
-        await until(lambda: stays.data[-1] == "after", "what comes after arrives")
+        await until(lambda: stays.data[-1] == "after", "later updates arrive")
         resumed = await self.ask("GET", "topic=a", {"Last-Event-ID": last})
-        await until(lambda: resumed.data and resumed.data[-1] == "after", "it goes on")
+        await until(lambda: resumed.data and resumed.data[-1] == "after", "it continues")
         self.assertEqual(stays.data[0], "before")
         place = "earliest" if self.delivers else last
         self.assertEqual(resumed.headers["last-event-id"], place)
 
     async def test_revokedBefore(self: Any) -> None:
         """
-        A token stays revoked for a hub that begins again, however little the store keeps of updates.
+        A token stays revoked after a restart of the hub, however few updates the store keeps.
         """
         few = {"maxEvents": 1, "maxAge": 1.0}
         hub = await self.begin(few)
@@ -238,7 +240,7 @@ class KeepingTests(StoreTests):
             await hub.revoke(jti=str(number), until=until_)
             await hub.disconnect(sub="nobody")
         await self.untilRevoked(bearer(jti="0"))
-        # Nothing that is kept for a second is kept any more.
+        # Nothing that is kept for only a second remains.
         await deferLater(reactor, 2.1)
         await self.end(hub)
         await self.begin(few)
@@ -260,7 +262,7 @@ class MemoryTests(StoreTests, LiveTestCase):
 
     def makeStore(self, **options: Any) -> EventStore | None:
         """
-        There is none.
+        There is no store.
         """
         return None
 
@@ -314,7 +316,7 @@ class RedisTests(KeepingTests, LiveTestCase):
         """
         Start the server.
         """
-        # It needs a library that the others do not need.
+        # It needs a library that other tests do not.
         from tests.support.redis_server import RedisServer
 
         self.redis = RedisServer(self)

@@ -40,9 +40,9 @@ def signed(kind: str, kid: str) -> str:
 
 class Answering(Resource):
     """
-    Answers as a test says.
+    Responds as a test prescribes.
 
-    @ivar asked: how many requests there were.
+    @ivar asked: the number of requests.
     """
 
     isLeaf = True
@@ -54,7 +54,7 @@ class Answering(Resource):
 
     def render(self, request: Request) -> object:
         """
-        Answer a request.
+        Respond to a request.
         """
         self.asked += 1
         return self.answer(request)
@@ -94,7 +94,7 @@ class LiveTests(TestCase):
         """
         Check that there are no keys.
 
-        @return: why.
+        @return: the reason.
         """
         with capturedLogs():
             error = await self.assertFailure(
@@ -120,7 +120,7 @@ class LiveTests(TestCase):
 
     async def test_certificate(self) -> None:
         """
-        A server whose certificate is not trusted is not believed, or asked.
+        A server with an untrusted certificate receives no request, and its keys are not used.
         """
         resource = self.serve(lambda _: b'{"keys": []}')
         said = await self.unavailable(self.verifier(trusted=False))
@@ -140,7 +140,7 @@ class LiveTests(TestCase):
 
     async def test_large(self) -> None:
         """
-        An answer of 10 MB is not received to its end.
+        A response of 10 MB is aborted before its end.
         """
         written = Deferred[None]()
 
@@ -156,7 +156,7 @@ class LiveTests(TestCase):
 
     async def test_slow(self) -> None:
         """
-        A server that never answers is given up, and its connection is closed.
+        A server that never responds is given up, and its connection is closed.
         """
         gone = Deferred[None]()
 

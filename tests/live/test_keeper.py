@@ -1,5 +1,6 @@
 """
-Tests for L{twisted_sse.daemon.sources.keeper}: what a command has started ends with the daemon.
+Tests for L{twisted_sse.daemon.sources.keeper}: processes that a command has started end with the
+daemon.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ class KeeperMixin(SynchronousTestCase):
         """
         Wait until all have been started.
 
-        @param members: how many there are.
+        @param members: their number.
         @return: their numbers.
         """
         path = self.directory / "pids"
@@ -122,7 +123,7 @@ class KeeperTests(KeeperMixin):
         """
         Wait for the program to end.
 
-        @return: what it has written.
+        @return: its output.
         """
         assert process.stdout is not None
         output = process.stdout.read()
@@ -131,7 +132,7 @@ class KeeperTests(KeeperMixin):
 
     def test_status(self) -> None:
         """
-        It exits as the command does, whose output it hands on, and leaves no core behind.
+        It exits like the command, passes on its output, and leaves no core file of it.
         """
         for script, status, output in (
             ("echo a; exit 7", 7, "a\n"),
@@ -151,8 +152,8 @@ class KeeperTests(KeeperMixin):
 
     def test_end(self) -> None:
         """
-        When its input is closed, or it gets a signal, all ends that the command has started, and
-        nothing of it is left.
+        When its input is closed, or it gets a signal, all processes that the command has started
+        end, and none is left.
         """
         for how, end, members in (
             ("close", STUBBORN, 4),
@@ -172,7 +173,7 @@ class KeeperTests(KeeperMixin):
 
     def test_left(self) -> None:
         """
-        When the command ends, what it leaves behind does too.
+        When the command ends, the processes it leaves behind end, too.
         """
         process = self.start("sh", "-c", FAMILY % "sleep 1; exit 3")
         pids = self.family()
@@ -181,10 +182,10 @@ class KeeperTests(KeeperMixin):
 
     def test_endsMeanwhile(self) -> None:
         """
-        A command that ends after the keeper has reaped, and before it looks for those that run,
+        A command that ends after the keeper has reaped, and before it looks for running processes,
         keeps its status.
         """
-        # It looks for those that run only when the command has ended.
+        # It looks for running processes only when the command has ended.
         program = (
             "import os, sys; sys.path.insert(0, sys.argv[1]); import keeper as k\n"
             "look = k._descendants\n"
@@ -202,7 +203,7 @@ class KeeperTests(KeeperMixin):
 
     def test_killed(self) -> None:
         """
-        If it is killed itself, the command does not go on alone.
+        If the keeper itself is killed, the command does not continue alone.
         """
         process = self.start("sh", "-c", "echo $$; exec sleep 1000")
         assert process.stdout is not None
@@ -212,8 +213,8 @@ class KeeperTests(KeeperMixin):
 
     def test_signals(self) -> None:
         """
-        The command has the signals that the daemon has: what is ignored after C{nohup} stays so,
-        and what Python ignores or handles for itself is not.
+        The command has the daemon's signal actions: signals ignored by C{nohup} stay ignored, and
+        those that Python itself ignores or handles do not.
         """
 
         def ignore() -> None:
@@ -232,7 +233,7 @@ class KeeperTests(KeeperMixin):
 
     def test_session(self) -> None:
         """
-        The command has a session of its own: it may signal its whole process group.
+        The command has its own session: it may signal its whole process group.
         """
         process = self.start("sh", "-c", "ps -o pid=,sid= $$; trap 'exit 5' TERM; kill -TERM 0")
         output = self.output(process)
@@ -241,7 +242,7 @@ class KeeperTests(KeeperMixin):
 
     def test_descriptors(self) -> None:
         """
-        The command has the three standard files, and nothing else of the keeper's.
+        The command inherits the three standard files of the keeper, and no others.
         """
         process = self.start("sh", "-c", "ls /proc/$$/fd; readlink /proc/$$/fd/0")
         output = self.output(process)
@@ -249,7 +250,7 @@ class KeeperTests(KeeperMixin):
 
     def test_elsewhere(self) -> None:
         """
-        Where the system does not tell of processes, the process group of the command ends.
+        If the system does not list processes, the process group of the command ends.
         """
         script = (
             "import runpy, sys; from os import listdir; import os\n"
@@ -287,7 +288,7 @@ class DaemonTests(KeeperMixin, DaemonMixin):
 
     def test_stopped(self) -> None:
         """
-        On SIGTERM everything ends that a command has started, in whatever session.
+        On SIGTERM all processes that a command has started end, in any session.
         """
         process = self.serve(STUBBORN)
         pids = self.family(4)
@@ -297,7 +298,7 @@ class DaemonTests(KeeperMixin, DaemonMixin):
 
     def test_killed(self) -> None:
         """
-        When the daemon is killed, everything ends, too, though the command writes nothing.
+        When the daemon is killed, they all end, too, even if the command writes nothing.
         """
         process = self.serve()
         pids = self.family()
@@ -306,7 +307,7 @@ class DaemonTests(KeeperMixin, DaemonMixin):
 
     def test_restarted(self) -> None:
         """
-        A command that ends is started again when nothing of it is left.
+        A command that ends is restarted once all its processes have ended.
         """
         process = self.serve("sleep 0.5")
         before = self.family()

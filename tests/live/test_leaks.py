@@ -1,5 +1,5 @@
 """
-Tests that nothing is left of closed streams, on real sockets.
+Tests that closed streams leave nothing behind, on real sockets.
 
 The garbage collector is off, so a stream must be freed by reference counting alone.
 """
@@ -21,7 +21,7 @@ from twisted_sse import CloseReason
 
 def greet(stream: Any) -> None:
     """
-    Send C{hello}, and create everything that could be left.
+    Send C{hello}, and create everything that could be left behind.
     """
     stream.send("hello")
     stream.state["a"] = stream

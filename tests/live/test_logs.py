@@ -1,5 +1,5 @@
 """
-Tests for the logs of a daemon in its own process: what is in them, and a disk that is full.
+Tests for the logs of a daemon in its own process: their content, and a full disk.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 from tests.support.daemons import FOREGROUND, FOREGROUND_TWIST, PATIENCE, TWISTD, DaemonMixin, until
 from tests.support.requirements import needs
 
-#: Requests with a secret in their queries, that are answered, refused, and not understood.
+#: Requests with a secret in their queries: answered, refused, and malformed ones.
 SECRET = b"s3cret"
 REQUESTS = [
     b"GET /healthz?token=%s HTTP/1.1\r\nHost: localhost\r\nReferer: http://a/?b=%s\r\n",
@@ -35,7 +35,7 @@ SOURCE = "def connected(stream):\n    raise RuntimeError('broken')\n"
 @needs("network")
 class QueryTests(DaemonMixin):
     """
-    Tests that what is in the query of a URL is in no log.
+    Tests that no log contains the query of a URL.
     """
 
     def assertQuiet(self, *command: str) -> None:
@@ -69,7 +69,7 @@ class QueryTests(DaemonMixin):
 
     def test_twist(self) -> None:
         """
-        Nor is one in those of C{twist}.
+        The logs of C{twist} contain no query, either.
         """
         self.assertQuiet(*FOREGROUND_TWIST)
 
@@ -77,7 +77,7 @@ class QueryTests(DaemonMixin):
 @needs("network")
 class FullDiskTests(DaemonMixin):
     """
-    Tests for logs on a disk that is full, for which a limit on the size of files stands.
+    Tests for logs on a full disk, simulated by a limit on the size of files.
     """
 
     def ask(self) -> None:
@@ -90,8 +90,8 @@ class FullDiskTests(DaemonMixin):
 
     def test_full(self) -> None:
         """
-        When there is room again, the next line of C{twistd}'s log, and of the access log, is not
-        glued to the part of a line that there was room for.
+        When there is room again, the next line of C{twistd}'s log, and of the access log, does not
+        continue a partly written one.
         """
         subprocess.run(
             [

@@ -1,6 +1,6 @@
 """
-Tests for several daemons with one Redis server: what the page about many processes and machines says,
-and a browser whose server is killed.
+Tests for several daemons with one Redis server: the claims of the page about many processes and
+machines, and a browser whose server is killed.
 """
 
 from __future__ import annotations
@@ -32,15 +32,15 @@ PAGE = "howto-redis.md"
 
 class AskMixin(ManyMixin):
     """
-    Asks daemons.
+    Sends requests to daemons.
     """
 
     def ask(self, port: int, path: str, data: str | None = None) -> tuple[int, str]:
         """
         Make a request.
 
-        @param data: what to publish; L{None} to publish nothing.
-        @return: the status, and the body of the answer.
+        @param data: the data to publish; L{None} to publish nothing.
+        @return: the status, and the body of the response.
         """
         with closing(http.client.HTTPConnection("localhost", port, timeout=PATIENCE)) as connection:
             method, body = ("GET", None) if data is None else ("POST", data.encode())
@@ -67,13 +67,13 @@ class AskMixin(ManyMixin):
 
     def data(self, subscriber: Subscriber) -> list[str]:
         """
-        @return: what a subscriber has received, without what does not come from publishers.
+        @return: the events of publishers that a subscriber has received.
         """
         return [event.data for event in subscriber.events if event.type == "message"]
 
     def types(self, subscriber: Subscriber) -> list[str]:
         """
-        @return: the types of what a subscriber has received.
+        @return: the types of the events that a subscriber has received.
         """
         return [event.type for event in subscriber.events]
 
@@ -81,13 +81,13 @@ class AskMixin(ManyMixin):
 @needs("network", "redis")
 class PageTests(AskMixin):
     """
-    Tests for what the page shows.
+    Tests for the code on the page.
     """
 
     def test_daemons(self) -> None:
         """
-        Two daemons as they are shown, in one directory, deliver what is published through either of
-        them, and what is added to Redis.
+        Two daemons, started as on the page in one directory, deliver events published through
+        either of them, and entries added to Redis.
         """
         shown = "".join(blocks(PAGE, "console", "## With the daemon"))
         commands = re.findall(r"^\$ twisted-sse serve (.*)$", shown, re.MULTILINE)
@@ -110,19 +110,19 @@ class PageTests(AskMixin):
 
     def test_processes(self) -> None:
         """
-        The command that is shown starts as many processes, which deliver what is published through
-        any of them, and stops them all.
+        The command on the page starts several processes, which deliver events published through any
+        of them, and stops them all.
         """
         [command] = re.findall(r"`twisted-sse serve (.* --processes .*?)`", read(PAGE))
         self.port = freePort()
         words = command.replace("redis://localhost", self.redisURL).split()
         process = self.spawn(*SERVE, *words, "--port", str(self.port))
         until(self.isListening)
-        # Not all processes may be ready, but from this place on no one misses anything.
+        # Not all processes may be ready, but from this position on no client misses anything.
         place = self.redis.cli("XADD", "sse:/", "*", "data", "begin")
         subscribers = [self.subscribe(self.port, lastEventID=place) for _ in range(20)]
         for number in range(5):
-            # Each over a connection of its own, which any of them may accept.
+            # Each over its own connection, which any of them may accept.
             self.post(self.port, str(number))
         for subscriber in subscribers:
             events = subscriber.until("4")
@@ -133,7 +133,7 @@ class PageTests(AskMixin):
 
     def test_application(self) -> None:
         """
-        The program that is shown delivers what is added to the stream of its channel.
+        The program on the page delivers entries added to the stream of its channel.
         """
         program = blocks(PAGE, "python", "## In your own application")[0]
         self.port = freePort()
@@ -142,7 +142,7 @@ class PageTests(AskMixin):
             program = program.replace(shown, here)
         self.spawn(sys.executable, "-c", program)
         until(self.isListening)
-        # From its opening on it has a place in the stream.
+        # From its opening on it has a position in the stream.
         until(lambda: self.redis.cli("EXISTS", "sse:news") == "1")
         self.redis.cli("XADD", "sse:news", "*", "data", "first")
         subscriber = self.subscribe(self.port, lastEventID="1-1")
@@ -152,8 +152,8 @@ class PageTests(AskMixin):
 
     def test_contract(self) -> None:
         """
-        An entry that any program has added as documented is an event; what is none is skipped and
-        counted; the ID of an entry, and C{<} and the ID, are places to resume from.
+        An entry that any program has added as documented is an event; other entries are skipped and
+        counted; clients can resume from the ID of an entry, and from C{<} with the ID.
         """
         [command] = re.findall(r"^`(XADD .*)`$", read("ref-stores.md"), re.MULTILINE)
         _, port = self.daemon()
@@ -187,8 +187,8 @@ class PageTests(AskMixin):
 
     def test_rights(self) -> None:
         """
-        The users that are shown have all rights that they need, and no others; without those that may
-        be left out, everything works as well.
+        The users on the page have exactly the rights they need; without the optional ones,
+        everything still works.
         """
         [shown] = blocks(PAGE, "text", "## Restrict access to Redis")
         users = {line.split()[2]: line.split()[3:] for line in shown.splitlines()}
@@ -225,13 +225,14 @@ class PageTests(AskMixin):
 @needs("network", "redis")
 class FailureTests(AskMixin):
     """
-    Tests for the table of what is promised in which failure.
+    Tests for the table of guarantees in each failure.
     """
 
     def test_restarted(self) -> None:
         """
-        While a Redis server that keeps its data is away, streams stay open, publishing fails, health
-        says so, and clients are served from memory; then everything goes on without a gap.
+        While a Redis server that keeps its data is unreachable, streams stay open, publishing
+        fails, the health check reports it, and clients are served from memory; afterwards
+        everything continues without a gap.
         """
         self.redis = self.startRedis("--appendonly", "yes")
         here, there = self.pair()
@@ -261,8 +262,8 @@ class FailureTests(AskMixin):
 
     def test_hangs(self) -> None:
         """
-        A Redis server that hangs is noticed after five seconds.  What was published meanwhile may be
-        delivered; if it is published again with the same key, it is delivered once.
+        A Redis server that hangs is noticed after five seconds.  An event published meanwhile may
+        be delivered; if it is published again with the same key, it is delivered once.
         """
         here, there = self.pair()
         subscriber = self.subscribe(there)
@@ -283,8 +284,8 @@ class FailureTests(AskMixin):
 
     def test_emptied(self) -> None:
         """
-        When Redis is emptied, every subscriber soon receives a reset, and so does each client that
-        reconnects with an older ID; IDs go on increasing.
+        When Redis is emptied, every subscriber is notified soon, and so is each client that
+        reconnects with an older ID; IDs continue to increase.
         """
         here, there = self.pair()
         subscribers = [self.subscribe(port) for port in (here, there)]
@@ -308,8 +309,8 @@ class FailureTests(AskMixin):
 
     def test_clock(self) -> None:
         """
-        When the clock of Redis is behind its newest ID, as after it was set back, IDs go on
-        increasing, even after Redis was emptied.
+        When the clock of Redis is behind its newest ID, as after it was set back, IDs continue to
+        increase, even after Redis was emptied.
         """
         here, there = self.pair()
         subscriber = self.subscribe(there)
@@ -332,8 +333,8 @@ class FailureTests(AskMixin):
 
     def test_full(self) -> None:
         """
-        When Redis' memory is full, publishers learn it at once, health reports it, and clients
-        resume all the same; then publishing goes on.
+        When Redis' memory is full, publishers are notified immediately, the health check reports
+        it, and clients can still resume; afterwards publishing continues.
         """
         here, there = self.pair()
         subscriber = self.subscribe(there)
@@ -357,10 +358,10 @@ class FailureTests(AskMixin):
 
     def test_lostTail(self) -> None:
         """
-        When a replica that lacks the newest events takes over, subscribers receive a reset, and so
-        do clients that have seen what is lost; one that was away before resumes.
+        When a replica that lacks the newest events takes over, subscribers are notified, and so are
+        clients that have seen lost events; a client that was disconnected before resumes.
         """
-        # What the daemons connect to, as a name that is then given to another machine.
+        # The address of the daemons' server, like a name that is then assigned to another machine.
         name = self.directory / "redis.sock"
         name.symlink_to(self.redis.path)
         follows = ("--replicaof", "127.0.0.1", str(self.redis.port))
@@ -395,7 +396,7 @@ class FailureTests(AskMixin):
 
     def test_noStream(self) -> None:
         """
-        A key that holds something else ends the daemon with the status for wrong options.
+        A key of another type ends the daemon with the status for wrong options.
         """
         self.redis.cli("SET", "sse:/", "x")
         self.port = freePort()
@@ -461,8 +462,9 @@ class BrowserTests(Browsing, AskMixin):
 
     async def test_killed(self) -> None:
         """
-        A browser follows one of two daemons through nginx, and the other publishes.  When the one that
-        it follows is killed, it reconnects to the other, and nothing is missing or there twice.
+        A browser follows one of two daemons through nginx, and the other publishes.  When the
+        daemon it follows is killed, it reconnects to the other, and no event is missing or
+        duplicated.
         """
         daemons = dict(self.daemon() for _ in range(2))
         ports = {port: daemon for daemon, port in daemons.items()}
@@ -493,8 +495,8 @@ class BrowserTests(Browsing, AskMixin):
 
     async def test_chat(self) -> None:
         """
-        What someone says in the chat with Redis is shown by the page once, although each of the
-        processes is killed in turn, and nginx is not informed.
+        A line posted to the chat with Redis appears on the page once, even if each of the processes
+        is killed in turn, without a notice to nginx.
         """
         processes = {}
         self.environment["REDIS_URL"] = self.redisURL

@@ -30,7 +30,7 @@ from tests.support.python import TWISTD
 from tests.support.requirements import ROOT, needs
 from twisted_sse.client import EventSource
 
-#: A client that does what it is told, line by line, and reports what it receives.
+#: A client that carries out commands, line by line, and reports what it receives.
 CLIENT = """
 import json
 import sys
@@ -71,7 +71,7 @@ anyio.run(main, *sys.argv[1:])
 """
 
 
-#: What is put around the code of the documentation, to close what it defines.
+#: The code around that of the documentation, which closes what it defines.
 BEGIN = """
 import asyncio
 from twisted.internet import asyncioreactor
@@ -153,7 +153,7 @@ class MCPTests(LiveTestCase):
 
     def tell(self, child: Child, line: str) -> None:
         """
-        Tell a client what to do.
+        Send a command to a client.
         """
         transport: Any = child.transport
         transport.write(f"{line}\n".encode())
@@ -167,7 +167,7 @@ class MCPTests(LiveTestCase):
 
     async def counted(self, child: Child, to: int, count: int) -> None:
         """
-        Wait until a client knows how far a call is, and each step has arrived once.
+        Wait until a client has received a progress, and each step has arrived once.
         """
         name = f"progress of {to}"
         await child.wait(name, count)
@@ -183,7 +183,7 @@ class MCPTests(LiveTestCase):
 
     async def ended(self, child: Child) -> None:
         """
-        Have a client leave, which ends its session.
+        Have a client close, which ends its session.
         """
         self.tell(child, "end")
         await child.wait("ended")
@@ -206,8 +206,7 @@ class MCPTests(LiveTestCase):
 
     async def test_resumed(self) -> None:
         """
-        A client that was cut off resumes: it gets what it has missed, then what is new, each message
-        once.
+        A client that was cut off resumes: it gets its missed messages, then new ones, each once.
         """
         child = await self.client()
         self.tell(child, "count 5")
@@ -225,7 +224,8 @@ class MCPTests(LiveTestCase):
 
     async def test_resultMissed(self) -> None:
         """
-        A client that was cut off until after the result gets all of it when it resumes, and then the end.
+        A client that was cut off until after the result gets everything when it resumes, and then
+        the end.
         """
         child = await self.client()
         self.tell(child, "count 4")
@@ -251,7 +251,7 @@ class MCPTests(LiveTestCase):
         self.tell(child, "count 4")
         [session] = self.endpoint.sessions.values()
         await until(lambda: len(session.calls) == 2, "both calls have begun")
-        # The one has 1 to go, and waits first; the other has 4.
+        # One has 1 step left, and waits first; the other has 4.
         self.step(2)
         await self.counted(child, 4, 1)
         self.assertEqual(await child.wait("result"), "Counted to 3")
@@ -276,7 +276,7 @@ class MCPTests(LiveTestCase):
 
     async def test_unasked(self) -> None:
         """
-        What the server says unasked reaches every client once, over a cut.
+        The server's own messages reach every client once, even across a cut.
         """
         children = [await self.client()]
         other = Child(self, "-c", CLIENT, f"{self.server.url}mcp", "legacy")
@@ -301,7 +301,7 @@ class MCPTests(LiveTestCase):
 
     async def test_cancelled(self) -> None:
         """
-        A client that gives a call up cancels it; a cut does not.
+        A client that abandons a call cancels it; a cut does not.
         """
         child = await self.client()
         self.tell(child, "count 3")
@@ -331,7 +331,7 @@ class DocumentationTests(LiveTestCase):
 
     async def started(self) -> Program:
         """
-        Start the example as its docstring says.
+        Start the example as in its docstring.
         """
         [command] = re.findall(
             r"^ +\$ python (.*)$", example("mcp_server").__doc__ or "", re.MULTILINE
@@ -344,7 +344,7 @@ class DocumentationTests(LiveTestCase):
 
     async def test_client(self) -> None:
         """
-        The client of the documentation prints what is shown.
+        The client of the documentation prints the output shown.
         """
         server = await self.started()
         [code] = blocks("howto-mcp.md", "py")
@@ -357,8 +357,8 @@ class DocumentationTests(LiveTestCase):
 
     async def test_route(self) -> None:
         """
-        The route of the documentation sends a tool's progress as it is made and the result; when its
-        client leaves, the call is cancelled and the session ended.
+        The route of the documentation sends a tool's progress as it is made and the result; when
+        its client disconnects, the call is cancelled and the session ended.
         """
         module: Any = example("mcp_server")
         steps: DeferredQueue[None] = DeferredQueue()
@@ -398,8 +398,8 @@ class DocumentationTests(LiveTestCase):
 
     async def test_closed(self) -> None:
         """
-        A program that is closed where it has yielded, inside the task groups of the package, leaves
-        them in its own task: nothing is reported, and the session is ended.
+        A program that is closed at a C{yield}, inside the task groups of the package, leaves them
+        in its own task: nothing is reported, and the session is ended.
         """
         module: Any = example("mcp_server")
         steps: DeferredQueue[None] = DeferredQueue()

@@ -1,5 +1,5 @@
 """
-Tests for the daemon's hub as a process: as applications and browsers use it.
+Tests for the daemon's hub as a process, used by applications and browsers.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ from tests.support.redis_server import RedisServer
 from tests.support.requirements import needs
 from tests.support.several import Several, SeveralTestCase, pause
 
-#: The topic of what is published.
+#: The topic of the published updates.
 TOPIC = "https://shop.example/orders/7"
 
-#: Follows the hub in a page of the daemon's.
+#: Follows the hub in a page of the daemon.
 FOLLOW = f"""
 window.told = [];
 const source = new EventSource("{PATH}?topic=" + encodeURIComponent("{TOPIC}"));
@@ -62,7 +62,7 @@ def curl(port: int, data: str) -> str:
 
 def post(url: str, body: bytes, **headers: str) -> int:
     """
-    @return: the status of the answer to a POST.
+    @return: the status of the response to a POST.
     """
     try:
         with urlopen(Request(url, body, headers), timeout=PATIENCE) as answer:
@@ -78,7 +78,7 @@ def publish(port: int, bearer: str, data: str = "hello") -> int:
     Publish as an application would.
 
     @param bearer: its token.
-    @return: the status of the answer.
+    @return: the status of the response.
     """
     url = f"http://127.0.0.1:{port}{PATH}"
     return post(url, f"topic=a&data={data}".encode(), Authorization=f"Bearer {bearer}")
@@ -86,7 +86,7 @@ def publish(port: int, bearer: str, data: str = "hello") -> int:
 
 def head(port: int, bearer: str) -> int:
     """
-    @return: the status of the answer to someone who would subscribe.
+    @return: the status of the response to a subscriber.
     """
     connection = HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
     with closing(connection):
@@ -171,13 +171,13 @@ class BrowserTests(Browsing):
                 published.append(f"{turn}-{number}")
                 await deferToThread(curl, port, published[-1])
             await untilTold("return told", published)
-            # This is stored, and perhaps on its way.
+            # This is stored, and perhaps being sent.
             published.append(f"{turn}-last")
             await deferToThread(curl, port, published[-1])
             await daemon.stop("KILL")
             daemon = start()
             await listening()
-            # This comes before the browser does.
+            # This arrives before the browser does.
             published.append(f"{turn}-early")
             await deferToThread(curl, port, published[-1])
         await untilTold("return told", published)
@@ -195,7 +195,7 @@ class CommandTests(DaemonMixin):
 
     def test_serve(self) -> None:
         """
-        C{twisted-sse serve} has the hub as well, and a token that was revoked stays so over a
+        C{twisted-sse serve} has the hub as well, and a revoked token stays revoked across a
         restart.
         """
         key = Path(self.directory, "key")
@@ -228,7 +228,7 @@ class SeveralTests(SeveralTestCase):
         """
         Start a hub of two processes.
 
-        @return: the port for clients, and the daemon, whose port is that for its users.
+        @return: the port for clients, and the daemon, whose port is that for its operators.
         """
         redis = await RedisServer(self).start()
         port, admin = freePort(), freePort()
@@ -255,8 +255,8 @@ class SeveralTests(SeveralTestCase):
 
     async def test_replaced(self) -> None:
         """
-        While the processes are replaced, subscribers reconnect to the new ones and miss nothing
-        that is published meanwhile; what was revoked stays so, and the metrics are still the sums.
+        While the processes are replaced, subscribers reconnect to the new ones and miss no updates
+        published meanwhile; revoked tokens stay revoked, and the metrics are still the sums.
         """
         port, daemon = await self.hub("--retry=500")
         reads = {"mercure": {"subscribe": ["*"]}}
@@ -288,11 +288,13 @@ class SeveralTests(SeveralTestCase):
         for _ in range(10):
             await publishNext()
         for follower in followers:
-            await until(lambda follower=follower: len(follower.texts) >= len(published), "it comes")
+            await until(
+                lambda follower=follower: len(follower.texts) >= len(published), "it arrives"
+            )
             self.assertEqual(follower.texts, published)
             self.assertGreater(follower.opened, 1)
         self.assertEqual(set(old) & set(daemon.children()), set())
-        await until(lambda: daemon.metrics(SUBSCRIBERS) == {"": 12}, "all have come back")
+        await until(lambda: daemon.metrics(SUBSCRIBERS) == {"": 12}, "all have reconnected")
         self.assertEqual(daemon.metrics(REFUSALS)['{reason="revoked"}'], before)
         await self.untilRefused(port, eve)
         self.assertGreater(daemon.metrics(REFUSALS)['{reason="revoked"}'], before + 19)
@@ -301,7 +303,7 @@ class SeveralTests(SeveralTestCase):
 
     async def test_select(self) -> None:
         """
-        What an open stream gets is changed in whichever process it is.
+        The selection of an open stream is changed in any process.
         """
         port, daemon = await self.hub()
         followers = [self.follow(f"http://127.0.0.1:{port}{PATH}?topic=nothing") for _ in range(12)]
@@ -325,7 +327,7 @@ class SeveralTests(SeveralTestCase):
 
     async def test_presence(self) -> None:
         """
-        Presence is refused there, with the reason, before anything listens.
+        Presence is refused with several processes, with the reason, before any port is opened.
         """
         daemon = self.several(
             *("--mercure", "--anonymous", f"--publisher-jwt-key={KEY}", "--presence"),
@@ -338,7 +340,7 @@ class SeveralTests(SeveralTestCase):
 
     async def test_shared(self) -> None:
         """
-        What one process is sent, and is asked to do, reaches the subscribers of all.
+        Updates and commands sent to one process reach the subscribers of all.
         """
         port, daemon = await self.hub()
         bearer = token({"mercure": {"subscribe": ["*"]}, "sub": "ada"})
@@ -358,10 +360,10 @@ class SeveralTests(SeveralTestCase):
             self.assertIn(b"data: hello\n", received)
             self.assertTrue(received.endswith(b"\r\n0\r\n\r\n"), received)
         self.assertEqual(daemon.ask("/hub/revoke", b'{"sub": "ada", "until": 9e9}'), (200, "{}\n"))
-        # Whichever process answers.
+        # Whichever process responds.
         await self.untilRefused(port, bearer)
         self.assertGreater(daemon.metrics(REFUSALS)['{reason="revoked"}'], 19)
         self.assertEqual(await daemon.stop(), 0)
         self.assertNotIn("Traceback", daemon.log())
-        # The processes have said it once, not each.
+        # The processes together have reported it once, not each of them.
         self.assertEqual(daemon.log().count("--publisher-jwt-key is a secret"), 1)

@@ -1,5 +1,5 @@
 """
-Tests for the pages for those who come from other servers of events: theirs and ours, each in its own
+Tests for the pages about migrating from other servers: the old and the new server, each in its own
 process, send the same events to the same client.
 """
 
@@ -26,7 +26,7 @@ ORDERED = ("ordered", '{"item":"tea"}')
 
 def brief(events: list[MessageEvent]) -> list[tuple[str, str]]:
     """
-    @return: the types and the data of events, without the blanks that JSON may have.
+    @return: the types and the data of events, without the optional blanks of JSON.
     """
     return [(event.type, event.data.replace(": ", ":")) for event in events]
 
@@ -69,7 +69,7 @@ class MigrationMixin(DaemonMixin):
 
     def ask(self, port: int, path: str = "/orders", body: str | None = "item=tea") -> int:
         """
-        @return: the status of the answer to a request.
+        @return: the status of the response to a request.
         """
         with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)) as connection:
             connection.request("GET" if body is None else "POST", path, body, FORM)
@@ -95,7 +95,7 @@ class MigrationMixin(DaemonMixin):
 @needs("network")
 class SSEStarletteTests(MigrationMixin):
     """
-    Tests for the page for those who come from sse-starlette.
+    Tests for the page about migrating from sse-starlette.
     """
 
     def test_same(self) -> None:
@@ -141,7 +141,7 @@ urlpatterns = [path("orders", order)]
 @needs("network", "deploy")
 class ChannelsTests(MigrationMixin):
     """
-    Tests for the page for those who come from Django Channels.
+    Tests for the page about migrating from Django Channels.
     """
 
     def site(self, folder: str, asgi: str, views: str, **others: str) -> list[str]:
@@ -191,7 +191,7 @@ class ChannelsTests(MigrationMixin):
         self.assertEqual(self.ask(front), 201)
         [event] = self.get(follower)
         self.assertEqual(brief([event]), [ORDERED])
-        # What theirs cannot do.
+        # The old server cannot do this.
         self.ask(front)
         again = self.follow(front, "/events", event.lastEventID)
         self.assertEqual(brief(self.get(again)), [ORDERED])
@@ -204,12 +204,13 @@ class ChannelsTests(MigrationMixin):
 @needs("network", "redis", "deploy")
 class FlaskSSETests(MigrationMixin, ManyMixin):
     """
-    Tests for the page for those who come from Flask-SSE.
+    Tests for the page about migrating from Flask-SSE.
     """
 
     def test_same(self) -> None:
         """
-        An order is the same event in both, for those who follow its channel, and old publishers are heard.
+        An order is the same event in both, for subscribers of its channel, and events of old
+        publishers arrive.
         """
         theirs, ours, bridge = (
             code.replace("localhost:6379", f"127.0.0.1:{self.redis.port}")
@@ -258,13 +259,13 @@ class FlaskSSETests(MigrationMixin, ManyMixin):
         self.untilSubscribed("orders", 2)
         self.assertEqual(self.ask(old), 201)
         self.assertEqual(brief(self.get(orders)), [ORDERED])
-        # What theirs cannot do.
+        # The old server cannot do this.
         again = self.follow(front, "/stream?channel=orders", event.lastEventID)
         self.assertEqual(brief(self.get(again)), [ORDERED])
 
     def untilSubscribed(self, channel: str, count: int) -> None:
         """
-        Wait until so many listen to a channel of Redis.
+        Wait until a channel of Redis has a number of subscribers.
         """
         until(lambda: self.redis.cli("PUBSUB", "NUMSUB", channel).split()[-1] == str(count))
 
@@ -272,7 +273,7 @@ class FlaskSSETests(MigrationMixin, ManyMixin):
 @needs("network", "node")
 class BetterSSETests(MigrationMixin):
     """
-    Tests for the page for those who come from better-sse.
+    Tests for the page about migrating from better-sse.
     """
 
     def test_same(self) -> None:
@@ -303,7 +304,7 @@ class BetterSSETests(MigrationMixin):
 
     def test_node(self) -> None:
         """
-        An application that stays in Node publishes to the daemon.
+        An application that stays on Node publishes to the daemon.
         """
         _, code = blocks("howto-better-sse.md", "js")
         [session] = blocks("howto-better-sse.md", "console")

@@ -1,6 +1,6 @@
 """
 Tests for answers of language models, relayed to a browser: the code of the documentation and the
-example, with the packages of OpenAI and Anthropic, asking servers that speak as theirs do.
+example, with the packages of OpenAI and Anthropic, and servers that imitate theirs.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ from tests.support.python import TWISTD
 from tests.support.requirements import ROOT, needs
 from twisted_sse import CloseReason
 
-#: What an answer looks like that is not just words.
+#: Answers with more than plain words.
 PIECES = ["It ", "depends\n\n", "on U+2028: \u2028, ", "Gr\u00fc\u00dfe \U0001f600"]
 
-#: Pages for the program of the documentation, with the code that it shows for them.
+#: Pages for the program of the documentation, with its code for them.
 PAGES = """
 from twisted.web.resource import Resource
 from twisted.web.static import Data, File
@@ -89,7 +89,7 @@ async function byPost(path) {
 
 def program() -> str:
     """
-    @return: the program of the documentation, with a page that has the scripts that it shows.
+    @return: the program of the documentation, with a page that has its scripts.
     """
     get, post = blocks("howto-models.md", "js")
     import_, _, post = post.partition("\n")
@@ -135,7 +135,7 @@ class Asking(Browsing):
 
     async def shows(self, browser: Any, script: str, enough: Callable[[Any], object]) -> Any:
         """
-        Wait for what a page shows.
+        Wait until a page shows a text.
         """
         deadline = reactor.seconds() + PATIENCE
         while True:
@@ -147,7 +147,7 @@ class Asking(Browsing):
 
     async def answered(self, browser: Any, script: str, pieces: list[str]) -> None:
         """
-        Have the model say something, piece by piece, and wait for each to be shown.
+        Have the model send an answer, piece by piece, and wait until each is shown.
         """
         text = ""
         for piece in pieces:
@@ -157,7 +157,7 @@ class Asking(Browsing):
 
     async def left(self, browser: Any, *asks: Callable[[], Any]) -> None:
         """
-        Have the browser leave, which must reach the model.
+        Have the browser disconnect, which must reach the model.
 
         @param asks: coroutine functions that make the browser ask.
         """
@@ -169,7 +169,7 @@ class Asking(Browsing):
             await until(lambda count=count: len(self.model.reasons.closedFor) == count)
             times.append(reactor.seconds() - before)
         self.assertEqual(self.model.reasons.closedFor, [CloseReason.CLIENT] * len(asks))
-        # Something else may keep the machine busy for a second, but not each time.
+        # The machine may be busy for a second, but not each time.
         self.assertLess(min(times), 1)
 
 
@@ -183,7 +183,7 @@ class RelayMixin:
 
     async def opened(self: Any) -> Any:
         """
-        Start the program as the documentation says, and a browser with its page.
+        Start the program as documented, and a browser with its page.
         """
         folder = self.folder()
         Path(folder, "shop.py").write_text(program(), encoding="utf-8")
@@ -214,8 +214,8 @@ class RelayMixin:
 
     async def test_answered(self: Any) -> None:
         """
-        Each part of the answer is shown when the model has said it, with GET and with POST, and at the
-        end the browser does not ask again.
+        Each part of the answer is shown when the model has sent it, with GET and with POST, and at
+        the end the browser does not repeat the request.
         """
         browser = await self.opened()
         for post in (False, True):
@@ -232,7 +232,8 @@ class RelayMixin:
 
     async def test_leaves(self: Any) -> None:
         """
-        When the browser leaves, the package closes its connection to the model, within a second.
+        When the browser disconnects, the package closes its connection to the model, within a
+        second.
         """
         browser = await self.opened()
 
@@ -247,7 +248,7 @@ class RelayMixin:
 
     async def test_refused(self: Any) -> None:
         """
-        If the model refuses, the browser gets a status, and does not ask again.
+        If the model refuses, the browser gets a status, and does not repeat the request.
         """
         self.model.refuses = True
         browser = await self.opened()
@@ -263,7 +264,8 @@ class RelayMixin:
 
     async def test_cut(self: Any) -> None:
         """
-        If the model's answer is cut in the middle, so is ours, and the browser does not ask again.
+        If the model's answer is cut in the middle, so is ours, and the browser does not repeat the
+        request.
         """
         browser = await self.opened()
         for post, said in (False, "error"), (True, "failed: network error"):
@@ -323,8 +325,8 @@ class ExampleTests(Asking):
 
     async def test_page(self) -> None:
         """
-        The page shows an answer as it grows, says when it was cut off, and the model is told when the
-        browser leaves.
+        The page shows an answer as it grows, and reports a cut, and the model is notified when the
+        browser disconnects.
         """
         [command] = re.findall(
             r"^ +\$ python (.*)$", example("relay_llm").__doc__ or "", re.MULTILINE
@@ -353,7 +355,7 @@ class ExampleTests(Asking):
 
     async def test_daemon(self) -> None:
         """
-        Its function is a source for the daemon on the asyncio reactor, as the documentation says.
+        Its function is a source for the daemon on the asyncio reactor, as documented.
         """
         [block] = [block for block in blocks("howto-models.md", "console") if "-n sse" in block]
         _, command, *_ = block.splitlines()

@@ -1,5 +1,5 @@
 """
-Tests for the page for those who come from nchan: nginx in front of the daemon, as the page has it.
+Tests for the page about migrating from nchan: nginx in front of the daemon, as on the page.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from tests.support.requirements import needs
 
 PAGE = "howto-nchan.md"
 
-#: What decides about subscribers, in place of an application.
+#: A stand-in for the application that decides about subscribers.
 SERVER = """
 server {{
     listen 127.0.0.1:{port};
@@ -34,7 +34,7 @@ server {{
 @needs("network", "deploy")
 class NchanPageTests(DaemonMixin):
     """
-    Tests for what replaces nchan's locations.
+    Tests for the replacements of nchan's locations.
     """
 
     def setUp(self) -> None:
@@ -77,7 +77,7 @@ class NchanPageTests(DaemonMixin):
 
     def test_locations(self) -> None:
         """
-        Those who may subscribe to a channel get what was published to it, and no one else does.
+        Only permitted subscribers of a channel get its published events.
         """
         for channel in "7", "8":
             status, _ = self.ask(f"/pub?id={channel}", {}, f"to {channel}".encode())

@@ -28,7 +28,7 @@ WORDS = ["It ", "depends\n\n", "on U+2028: \u2028, ", "Gr\u00fc\u00dfe"]
 
 def chunk(word: str) -> Event:
     """
-    Make a part of an answer, as the chat completions API sends it.
+    Make a part of a response, as the chat completions API sends it.
     """
     return Event.json(
         {
@@ -71,7 +71,7 @@ class OpenAITests(LiveTestCase):
         """
         Ask the model in a thread.
 
-        @param most: after how many parts of the answer to stop reading.
+        @param most: the number of parts of the response after which to stop reading.
         @return: a L{Deferred} of the parts.
         """
 
@@ -92,7 +92,7 @@ class OpenAITests(LiveTestCase):
 
     async def test_answer(self) -> None:
         """
-        The package, which asks for JSON, reads a streamed answer to its end, over heartbeats.
+        The package, which asks for JSON, reads a streamed response to its end, across heartbeats.
         """
 
         async def answer(request: Any) -> AsyncIterator[Event]:
@@ -108,7 +108,7 @@ class OpenAITests(LiveTestCase):
 
     async def test_leaves(self) -> None:
         """
-        When the package stops reading, the function that answers is cancelled.
+        When the package stops reading, the responding function is cancelled.
         """
         cancelled: list[bool] = []
 

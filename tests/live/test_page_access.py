@@ -1,6 +1,6 @@
 """
-Tests for what the page is to those who do not use a mouse or do not see it as others do, in
-Chromium: axe-core's rules, contrast, zoom, and what is read aloud.
+Tests for the page's accessibility without a mouse or with impaired sight, in Chromium: axe-core's
+rules, contrast, zoom, and announcements.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ axe.run({ resultTypes: ["violations"] }).then(
 );
 """
 
-#: Returns the text of each element that can be seen, whose contrast is less than 4.5, and how many
-#: there are.  An element that is in front of another one has a background of its own here.
+#: Returns the text of each visible element whose contrast is less than 4.5, and their number.  An
+#: element in front of another one has its own background here.
 CONTRAST = """
 const canvas = new OffscreenCanvas(1, 1).getContext("2d", { willReadFrequently: true });
 const known = new Map();
@@ -131,7 +131,7 @@ class AxeTests(PageCase):
 
     async def check(self, what: str) -> None:
         """
-        Check the page as it is.
+        Check the page in its current state.
         """
         if not await self.run_("return 'axe' in window"):
             await self.run_(f"{(ROOT / AXE).read_text(encoding='utf-8')}; window.axe = axe")
@@ -219,12 +219,12 @@ class AxeTests(PageCase):
 @needs("network", "browser")
 class ContrastTests(PageCase):
     """
-    Tests with the colours that the browser computed.
+    Tests with the colours computed by the browser.
     """
 
     async def look(self, what: str, least: int) -> None:
         """
-        Look at each text that can be seen.
+        Check each visible text.
         """
         found, count = await self.run_(CONTRAST)
         self.assertEqual(found, [], what)
@@ -232,7 +232,7 @@ class ContrastTests(PageCase):
 
     async def test_contrast(self) -> None:
         """
-        Each text has a contrast of 4.5 at least: whatever escapes a line has, on tints, in marks,
+        Each text has a contrast of at least 4.5: with any escapes in a line, on tints, in marks,
         chips, pills and markers, and in the index; in both themes.
         """
         await self.start()
@@ -279,7 +279,7 @@ class ContrastTests(PageCase):
 @needs("network", "browser")
 class AccessTests(PageCase):
     """
-    Tests for structure, names, zoom and what is read aloud.
+    Tests for structure, names, zoom and announcements.
     """
 
     async def shows(self) -> PageServer:
@@ -297,7 +297,7 @@ class AccessTests(PageCase):
 
     async def test_names(self) -> None:
         """
-        Rows, chips and regions have the roles and names that are read aloud.
+        Rows, chips and regions have roles and names for screen readers.
         """
         await self.shows()
         tree = await self.command("Accessibility.getFullAXTree")
@@ -337,8 +337,8 @@ class AccessTests(PageCase):
 
     async def test_read(self) -> None:
         """
-        A flood of events changes nothing that is read aloud; with the setting, new events are
-        announced in one sentence, once in ten seconds.
+        A flood of events causes no announcements; with the setting, new events are announced in one
+        sentence, once every ten seconds.
         """
         await self.start()
         server = self.page()
@@ -407,7 +407,7 @@ class AccessTests(PageCase):
 
     async def test_focus(self) -> None:
         """
-        A row that has the focus and is dropped hands it to the list.
+        When a focused row is dropped, the list gets the focus.
         """
         server = await self.shows()
         await self.press("j")

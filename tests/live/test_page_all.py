@@ -20,7 +20,7 @@ SOURCES = [
     Shown("/jobs", "file", "jobs.log"),
 ]
 
-#: Each chip of a source: its name, whether it is pressed, whether it can be, the kind of its state.
+#: Each chip of a source: its name, whether it is pressed and enabled, the kind of its state.
 CHIPS = """
 return [...document.querySelectorAll("#chips [aria-label=Sources] .chip")].map((chip) => [
   chip.textContent, chip.getAttribute("aria-pressed") === "true",
@@ -85,8 +85,8 @@ class AllTests(PageCase):
 
     async def test_merged(self) -> None:
         """
-        The events of three sources are in one list, each with the name and the colour of its source;
-        turning one off ends its request, hides its rows and keeps its place.
+        The events of three sources are in one list, each with the name and the colour of its
+        source; turning one off ends its request, hides its rows and keeps its position.
         """
         server = await self.all(*SOURCES[:3])
         log, load, orders = server.sources.values()
@@ -120,7 +120,7 @@ class AllTests(PageCase):
         await until(lambda: not load.open, "its request has ended")
         await self.until("document.querySelectorAll('#list > .head').length === 2")
         self.assertEqual(await self.run_(ROWS), [["log", "one"], ["orders", "three"]])
-        await self.matches("#shown", "2 events kept.*")  # the counts are of those that are on
+        await self.matches("#shown", "2 events kept.*")  # only sources that are on count
         await self.says("#word", "Live")
         await self.until("location.hash === '#src=/log,/orders'")
         self.assertEqual(
@@ -137,8 +137,8 @@ class AllTests(PageCase):
 
     async def test_states(self) -> None:
         """
-        The page says how many of the sources are live, the chip of a source how that one is, and the
-        marker which source was away.
+        The page shows the number of live sources, a chip the state of its source, and a marker
+        which source was disconnected.
         """
         server = await self.all(*SOURCES[:3])
         log, load, _orders = server.sources.values()
@@ -168,7 +168,7 @@ class AllTests(PageCase):
 
     async def test_groups(self) -> None:
         """
-        Lines of two sources that come in turns belong to the lines of their own source.
+        Alternating lines of two sources are grouped with the lines of their own source.
         """
         server = await self.all(*SOURCES[:2])
         log, load = server.sources.values()
@@ -191,8 +191,8 @@ class AllTests(PageCase):
 
     async def test_four(self) -> None:
         """
-        Four sources are on at a time, since browsers have six connections to a server; the others can
-        be turned on when one was turned off.
+        Four sources are on at a time, since browsers have six connections to a server; the others
+        can be turned on after one is turned off.
         """
         server = await self.all(*SOURCES, count=4)
         await self.says("#word", "Live")
@@ -224,13 +224,13 @@ class AllTests(PageCase):
             "[...document.querySelectorAll('#chips [aria-label=Sources] [aria-pressed=true]')]"
             ".map((it) => it.textContent).join() === 'load,orders,mail,jobs'"
         )
-        # The address alone chooses others, those that there are.
+        # The address alone chooses others, if they exist.
         await self.run_("location.hash = '#src=/web,/nothing'")
         await until(lambda: self.streams(server) == ["/web"], "only that is open")
 
     async def test_unanswered(self) -> None:
         """
-        While the server cannot say which sources there are, the page says so and asks again.
+        While the server cannot list the sources, the page reports this and asks again.
         """
         await self.start()
         server = self.page(*SOURCES[:2])

@@ -12,7 +12,7 @@ from tests.support.live import until
 from tests.support.pages import PHONE, Paging, atSecond
 from tests.support.requirements import needs
 
-#: What must be returned to the byte.
+#: Text that must be copied exactly, to the byte.
 EXACT = (
     "2026-11-29 02:00:00.000Z ERROR \x1b[1mbold\x1b[0m  two  blanks ",
     "\ttab, é, 😀, \u202e, <b>&amp;",
@@ -70,8 +70,8 @@ class KeyTests(Paging):
 
     async def test_manySteps(self) -> None:
         """
-        Keys that are held down move through all that is kept, each event once, and the focused one
-        is in view.
+        Keys that are held down move through all kept events, each once, and the focused one is in
+        view.
         """
         await self.show(backlog=lines(600))
         await self.press("k")
@@ -126,8 +126,9 @@ class KeyTests(Paging):
 
     async def test_searching(self) -> None:
         """
-        / goes to the search with its text selected, Enter goes to the list; Esc clears the search, and
-        then goes to the list; keys in the field are only text, and none acts with Ctrl, Alt or Meta.
+        / moves to the search with its text selected, Enter moves to the list; Esc clears the
+        search, and then moves to the list; keys in the field are only text, and none acts with
+        Ctrl, Alt or Meta.
         """
         await self.show(backlog=lines(30))
         await self.press("/")
@@ -179,8 +180,8 @@ class KeyTests(Paging):
 
     async def test_dialog(self) -> None:
         """
-        ? lists the keys; while a dialog is open no key acts but Esc, which gives the focus back; keys
-        of one character can be turned off, and stay off after a reload.
+        ? lists the keys; while a dialog is open no key acts except Esc, which returns the focus;
+        keys of one character can be turned off, and stay off after a reload.
         """
         await self.show(backlog=lines(3))
         await self.press("k")
@@ -209,8 +210,7 @@ class KeyTests(Paging):
 
     async def test_tabs(self) -> None:
         """
-        By Tab one reaches every control, each with a visible focus and a name, and the list has one
-        stop.
+        Tab reaches every control, each with a visible focus and a name, and the list has one stop.
         """
         await self.show(backlog=lines(50))
         stops = []
@@ -237,7 +237,7 @@ class KeyTests(Paging):
 
     async def test_skip(self) -> None:
         """
-        The first Tab stop leads to the events, where the reader is.
+        The first Tab stop leads to the events, at the current position.
         """
         await self.show(backlog=lines(300))
         await self.press("Tab")
@@ -257,12 +257,12 @@ class KeyTests(Paging):
 @needs("network", "browser")
 class MenuTests(Paging):
     """
-    Tests for what is in the menu.
+    Tests for the content of the menu.
     """
 
     async def choose(self, label: str) -> None:
         """
-        Choose from the menu.
+        Choose an item of the menu.
         """
         await self.run_("one('#view').click()")
         await self.run_(
@@ -273,8 +273,8 @@ class MenuTests(Paging):
 
     async def test_items(self) -> None:
         """
-        The menu has its groups, items and keys in their order; on a phone it is a sheet at the bottom
-        with rows that a thumb hits.
+        The menu has its groups, items and keys in their order; on a phone it is a sheet at the
+        bottom with rows large enough for a thumb.
         """
         await self.show()
         await self.press("Tab")
@@ -306,8 +306,8 @@ class MenuTests(Paging):
 
     async def test_downloads(self) -> None:
         """
-        What is downloaded is what passes the filter, to the byte, under the name of the source and
-        the time.
+        The download has exactly the events that pass the filter, to the byte, under the name of the
+        source and the time.
         """
         temporary = TemporaryDirectory()
         self.addCleanup(temporary.cleanup)
@@ -321,7 +321,7 @@ class MenuTests(Paging):
             await self.choose(label)
 
             def found() -> list[Path]:
-                # Chromium takes the name with an empty file, and moves the written one there.
+                # Chromium reserves the name with an empty file, and moves the written one there.
                 paths = list(folder.iterdir())
                 return paths if len(paths) == 1 and paths[0].stat().st_size > 0 else []
 
@@ -350,7 +350,8 @@ class MenuTests(Paging):
 
     async def test_copied(self) -> None:
         """
-        Copied is exactly what came: of all that is shown, of one event by its button, and by c.
+        The copied text is exactly as received: for all shown events, for one event by its button,
+        and by c.
         """
         await self.show(backlog=EXACT)
         await self.devtools(
@@ -373,7 +374,7 @@ class MenuTests(Paging):
 
     async def test_cleared(self) -> None:
         """
-        A cleared list is empty, says that it waits, counts nothing, and goes on with what comes.
+        A cleared list is empty, shows that it waits, counts nothing, and continues with new events.
         """
         await self.show(backlog=lines(300))
         await self.choose("Clear the list")
@@ -385,7 +386,8 @@ class MenuTests(Paging):
 
     async def test_disconnected(self) -> None:
         """
-        Disconnected, the page says so and offers to connect; then it shows what came meanwhile.
+        When disconnected, the page shows that and offers to connect; then it shows the events
+        missed meanwhile.
         """
         await self.show(backlog=["one"])
         await self.choose("Disconnect")
@@ -400,7 +402,8 @@ class MenuTests(Paging):
 
     async def test_program(self) -> None:
         """
-        How programs read the stream is a dialog, with the address of this one, our own client first.
+        A dialog explains how programs read the stream, with the address of this stream, our own
+        client first.
         """
         await self.show()
         await self.choose("Read this stream from a program…")

@@ -14,12 +14,12 @@ from tests.support.page_server import PageCase
 from tests.support.requirements import needs
 from twisted_sse.daemon.pages import Shown
 
-#: What would run if it got into the page as HTML.
+#: Text that would run if it got into the page as HTML.
 HOSTILE = (
     '<img src=x onerror="window.broken=1"><script>window.broken=2</script><b style="color:red">'
 )
 
-#: What there is in the list beside the elements of the page itself.
+#: Elements in the list that are not the page's own.
 STRANGE = """
 const own = new Set(["LI", "BUTTON", "SPAN", "MARK", "DIV", "P", "PRE", "DL", "DT", "DD", "BDI"]);
 return [...document.querySelectorAll("#list *, #chips *, #columns *, #detail *, #name *")]
@@ -35,8 +35,8 @@ class EmbeddedTests(PageCase):
 
     async def test_frame(self) -> None:
         """
-        Another origin can show the page only if it was allowed to; then it shows the state, the rate,
-        the chips and the events.
+        Another origin can embed the page only if that is allowed; then the page shows the state,
+        the rate, the chips and the events.
         """
         await self.start()
         refusing = self.page()
@@ -46,7 +46,7 @@ class EmbeddedTests(PageCase):
         self.assertIn("frame-ancestors", json.dumps(log))
         self.assertEqual(refusing.source.requests, [])
 
-        # The origin is known when it listens.
+        # The origin is known once it listens.
         allowing = self.page(embedders=("http://127.0.0.1:*",))
         await self.open(allowing.frame(f"{allowing.url}?embed=1#level=error"))
         await until(lambda: allowing.source.open, "the stream is open")
@@ -71,13 +71,13 @@ class EmbeddedTests(PageCase):
 @needs("network", "browser")
 class HostileTests(PageCase):
     """
-    Tests for events that try to be more than text.
+    Tests for events with markup.
     """
 
     async def test_text(self) -> None:
         """
-        Whatever data, keys, types, IDs, names of sources and escapes say is text: no element comes
-        from it, nothing runs, and the page's policy is never violated.
+        Data, keys, types, IDs, names of sources and escapes are only text: they create no elements,
+        run no scripts, and never violate the page's policy.
         """
         await self.start()
         await self.command(

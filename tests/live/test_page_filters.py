@@ -34,7 +34,7 @@ KNOWN = (
 )
 ALL = 9
 
-#: What is typed, the numbers of events that match, and of marks; None if that is not certain.
+#: The typed query, the numbers of matching events and of marks; None if uncertain.
 QUERIES: tuple[tuple[str, int, int | None], ...] = (
     ("timeout", 3, 4),
     ("TIMEOUT", 3, 4),
@@ -82,12 +82,12 @@ QUERIES: tuple[tuple[str, int, int | None], ...] = (
 @needs("network", "browser")
 class FilterTests(Paging):
     """
-    Tests for what is found and what is marked.
+    Tests for matches and marks.
     """
 
     async def test_queries(self) -> None:
         """
-        Each kind of query finds what it says, marks that, and the field counts it.
+        Each kind of query finds and marks its matches, and the field counts them.
         """
         await self.show(backlog=KNOWN)
         await self.becomes(ALL, "return heads().length")
@@ -107,7 +107,7 @@ class FilterTests(Paging):
 
     async def test_wholeGroup(self) -> None:
         """
-        A group is shown whole if one of its lines matches, and so it is if its head does.
+        A group is shown completely if any of its lines matches, including its head.
         """
         await self.show(backlog=KNOWN)
         for query in ("pay.py", "gateway"):
@@ -117,8 +117,8 @@ class FilterTests(Paging):
 
     async def test_notValid(self) -> None:
         """
-        A pattern that is not valid is said to be that, by a red border too, and the last results
-        stay; the next query works.
+        An invalid pattern is reported, also by a red border, and the last results stay; the next
+        query works.
         """
         await self.show(backlog=KNOWN)
         await self.search("timeout")
@@ -142,8 +142,8 @@ class FilterTests(Paging):
 
     async def test_marks(self) -> None:
         """
-        A match in the time or the level marks that cell, one of a key marks the value, matches go
-        through colours, and a row has at most 50.
+        A match in the time or the level marks that cell, one of a key marks the value, matches
+        cycle through colours, and a row has at most 50.
         """
         await self.show(backlog=[*KNOWN, "x " * 200])
         for query, selector, expected in (
@@ -165,7 +165,7 @@ class FilterTests(Paging):
 
     async def test_live(self) -> None:
         """
-        What comes while a search is in force is searched, with patterns too, and the counts of the
+        Events that arrive during a search are searched, with patterns, too, and the counts of the
         field, the chips and the status line agree.
         """
         await self.show()
@@ -182,8 +182,8 @@ class FilterTests(Paging):
 
     async def test_nothing(self) -> None:
         """
-        If nothing matches, that is said with how much was searched, and a button clears the search,
-        the level and the types.
+        If nothing matches, the page reports this with the number of searched events, and a button
+        clears the search, the level and the types.
         """
         await self.show(backlog=KNOWN)
         await self.search("nowhere")
@@ -203,8 +203,8 @@ class FilterTests(Paging):
 
     async def test_levels(self) -> None:
         """
-        The chips count the events of each level, exactly one is pressed, and it is an AND with the
-        search.
+        The chips count the events of each level, exactly one is pressed, and it is combined with
+        the search by AND.
         """
         await self.show(backlog=KNOWN)
         counts = (
@@ -257,8 +257,8 @@ class FilterTests(Paging):
 
     async def test_searchOnPhone(self) -> None:
         """
-        On a phone the field is a third row of the header while it is open or not empty, and its text
-        is so large that the browser does not zoom.
+        On a phone the field is a third row of the header while it is open or not empty, and its
+        text is large enough that the browser does not zoom.
         """
         await self.show(backlog=KNOWN, size=PHONE)
         height = "return Math.round(one('header').getBoundingClientRect().height)"
@@ -281,7 +281,7 @@ class FilterTests(Paging):
         await self.becomes("LI", "return document.activeElement.closest('li')?.tagName")
 
 
-#: The parts of the address, in order, and how one sees that they are in force.
+#: The parts of the address, in order, and their visible effects.
 VIEWS: tuple[tuple[str, str, Any], ...] = (
     ("q=status:%3E=500", "return text('#found')", f"2 of {ALL}"),
     ("level=warn", "return chips()['Warn+'].ariaPressed", "true"),
@@ -306,7 +306,7 @@ class AddressTests(Paging):
     async def test_reload(self) -> None:
         """
         Opening the address again shows the same, for each part alone and for all together; the
-        default has no fragment, and a change of the fragment is obeyed.
+        default has no fragment, and a change of the fragment takes effect.
         """
         await self.show(backlog=KNOWN)
         self.assertEqual(await self.run_("return location.href.includes('#')"), False)
@@ -328,8 +328,8 @@ class AddressTests(Paging):
 
     async def test_written(self) -> None:
         """
-        Each choice is in the address a moment later, in one order, and goes when it is undone,
-        without new entries in the history of the browser.
+        Each choice appears in the address a moment later, in a fixed order, and disappears when it
+        is undone, without new entries in the history of the browser.
         """
         await self.show(backlog=KNOWN)
         length = await self.run_("return history.length")

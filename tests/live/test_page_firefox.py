@@ -1,5 +1,5 @@
 """
-Tests for the page in Firefox: what depends on the browser.
+Tests for the page in Firefox: features that depend on the browser.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from tests.support.requirements import needs
 #: Keys as WebDriver writes them.
 ESCAPE, ENTER = "\ue00c", "\ue007"
 
-#: How far the list is from its end, in pixels.
+#: The distance of the list from its end, in pixels.
 TO_END = (
     "document.getElementById('scroller').scrollHeight - document.getElementById('scroller').scrollTop"
     " - document.getElementById('scroller').clientHeight"
@@ -36,8 +36,8 @@ class FirefoxTests(FirefoxCase):
 
     async def test_page(self) -> None:
         """
-        The page follows, stays where the reader is, searches also with a pattern in its worker, opens
-        a row, obeys keys, and continues after a restart of the server.
+        The page follows, holds its position, searches, also with a pattern in its worker, opens a
+        row, responds to keys, and continues after a restart of the server.
         """
         await self.start()
         server = self.page()

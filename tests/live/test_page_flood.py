@@ -1,6 +1,6 @@
 """
-Tests for the live page when very much comes, in Chromium: what it keeps and draws of it.  How long that
-takes is measured by C{benchmarks/page.py}.
+Tests for the live page under a flood of events, in Chromium: how many it keeps and draws.
+C{benchmarks/page.py} measures the time this takes.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ new MutationObserver(() => {
 }).observe(one("#list"), { childList: true, subtree: true });
 """
 
-#: Returns the first event in view, and where it is.
+#: Returns the first event in view, and its position.
 PLACE = "return [message(firstInView()), topOf(firstInView())]"
 
-#: Lines in the file before, those that are added, and in how many parts.
+#: The numbers of lines in the file before, of added lines, and of their parts.
 BACKLOG = 5000
 ADDED = 4000
 PARTS = 20
 
-#: The most that is kept: five thousand, and what may come before the oldest are dropped.
+#: The most events kept: five thousand, and those that may arrive before the oldest are dropped.
 MOST_KEPT = 5500
 
 
@@ -68,7 +68,7 @@ class FloodTests(Paging):
         writing = LoopingCall(write)
         writing.clock = reactor
         await writing.start(0.1)
-        # None was lost: those that are kept and those that were dropped are all.
+        # None was lost: the kept and the dropped events are all.
         await self.until(
             "const dropped = / ([0-9,]+) older/.exec(text('#shown'))?.[1] ?? '0';"
             f"return {KEPT} + Number(dropped.replaceAll(',', '')) === {BACKLOG + ADDED}"
@@ -76,12 +76,12 @@ class FloodTests(Paging):
 
     async def prepare(self) -> None:
         """
-        Do what the reader does before.
+        Do the user's preceding actions.
         """
 
     async def assertBounded(self, rows: int) -> None:
         """
-        Check how much is kept, and how many rows there were at most.
+        Check the number of kept events, and the largest number of rows.
         """
         self.assertLessEqual(await self.run_(f"return {KEPT}"), MOST_KEPT)
         self.assertLessEqual(await self.run_("return window.most"), rows)
@@ -97,7 +97,7 @@ class FloodTests(Paging):
 
     async def test_searched(self) -> None:
         """
-        Of events that match a word or a pattern as many are found as there are among those kept.
+        A search for a word or a pattern finds every match among the kept events.
         """
         for fragment in "#q=timeout", "#q=/time.ut/":
             await self.flood(fragment)
@@ -119,7 +119,7 @@ class FloodTests(Paging):
 @needs("network", "browser")
 class HeldFloodTests(FloodTests):
     """
-    The same while the reader holds the list.
+    The same holds while the user holds the list.
     """
 
     async def prepare(self) -> None:
@@ -132,7 +132,7 @@ class HeldFloodTests(FloodTests):
 
     async def test_followed(self) -> None:
         """
-        Nothing moves, and the pill counts what is new.
+        Nothing moves, and the pill counts new events.
         """
         await self.flood()
         self.assertEqual(await self.run_(PLACE), self.place)
@@ -141,7 +141,7 @@ class HeldFloodTests(FloodTests):
 
     async def test_searched(self) -> None:
         """
-        The pill counts those that match.
+        The pill counts matching events.
         """
         await self.flood("#q=timeout")
         self.assertEqual(await self.run_(PLACE), self.place)

@@ -40,7 +40,7 @@ class FollowingTests(Paging):
 
     async def holds(self) -> list[object]:
         """
-        Turn the wheel up, and return what is at the top then.
+        Turn the wheel up, and return the event that is then at the top.
         """
         await self.wheel(-600)
         await self.becomes("Resume", "return text('#pause')")
@@ -49,8 +49,8 @@ class FollowingTests(Paging):
 
     async def test_follows(self) -> None:
         """
-        After each drawing the list is at its end, also when the window gets another size, and when
-        lines are wrapped.
+        After each drawing the list is at its end, even when the window is resized, and when lines
+        are wrapped.
         """
         await self.show(backlog=lines(0, 300))
         await self.assertFollowing()
@@ -68,8 +68,9 @@ class FollowingTests(Paging):
 
     async def test_held(self) -> None:
         """
-        Scrolled away, no row moves by a pixel while more comes, and the pill counts that; with
-        another size of the window, wrapped lines and back, the first row in view keeps its place.
+        Scrolled away, no row moves by a pixel while events arrive, and the pill counts them; when
+        the window is resized, or lines are wrapped and unwrapped, the first row in view keeps its
+        place.
         """
         await self.show(backlog=[*lines(0, 300), "x" * 900, *lines(301, 310)])
         place = await self.holds()
@@ -125,8 +126,8 @@ class FollowingTests(Paging):
 
     async def test_paused(self) -> None:
         """
-        Paused at the end, nothing moves, the state and the button say so, and the pill counts;
-        scrolling down does not end it, and another press of the key does.
+        Paused at the end, nothing moves, the state and the button show this, and the pill counts;
+        scrolling down does not end the pause, and another press of the key does.
         """
         await self.show(backlog=lines(0, 300))
         before = await self.run_("return [scroller.scrollTop, topOf(found('line 299'))]")
@@ -170,8 +171,8 @@ class FollowingTests(Paging):
 
     async def test_heldByOpening(self) -> None:
         """
-        Opening a row, by the mouse or a key, and moving by a key hold the list, and the row stays
-        where it is.
+        Opening a row, by the mouse or a key, and moving by a key hold the list, and the row keeps
+        its position.
         """
         await self.show(backlog=lines(0, 300))
         for act in ("click", "k"):
@@ -194,8 +195,9 @@ class FollowingTests(Paging):
 
     async def test_searched(self) -> None:
         """
-        Held, the first row in view keeps its place if it matches a search, and is back there when
-        the search is cleared; else the next later match takes it, and Esc shows that in its context.
+        Held, the first row in view keeps its place if it matches a search, and returns there when
+        the search is cleared; otherwise the next later match takes its place, and Esc shows that
+        match in its context.
         """
         await self.show(backlog=lines(0, 400))
         await self.run_("scroller.scrollTop -= 2400")
@@ -242,8 +244,8 @@ class FollowingTests(Paging):
 
     async def test_wholeBacklog(self) -> None:
         """
-        By scrolling one gets from the end to the first event that is kept, passing each row once,
-        and never are there more than 500 rows; before it stands that older ones are not kept.
+        Scrolling leads from the end to the first kept event, past each row once, and with never
+        more than 500 rows; a note above it explains that older events are not kept.
         """
         await self.show()
         await self.add(*lines(0, 3000))
@@ -288,7 +290,7 @@ class FollowingTests(Paging):
 
     async def test_jump(self) -> None:
         """
-        One jump from the end to the top of what is drawn leads on to what is older.
+        One jump from the end to the top of the drawn rows leads on to older ones.
         """
         await self.show(backlog=lines(0, 600))
         await self.run_("scroller.scrollTop = 0")
@@ -297,8 +299,8 @@ class FollowingTests(Paging):
 
     async def test_wentBy(self) -> None:
         """
-        Events that were dropped while the reader was above them leave a marker with their number,
-        and the rows that are in view stay though they are no longer kept.
+        Events that were dropped while the list was scrolled above them leave a marker with their
+        number, and the rows in view stay even if they are no longer kept.
         """
         await self.show(backlog=lines(0, 500))
         place = await self.holds()
@@ -330,8 +332,8 @@ class FollowingTests(Paging):
 
     async def test_newestFirst(self) -> None:
         """
-        With the newest first, the followed edge is the top, the pill points there, and all the rest
-        is mirrored.
+        With the newest first, the followed edge is the top, the pill points there, and everything
+        else is mirrored.
         """
         await self.show(backlog=lines(0, 300), fragment="#order=newest")
         await self.becomes(0, "return scroller.scrollTop")
@@ -362,7 +364,8 @@ class FollowingTests(Paging):
 
     async def test_hidden(self) -> None:
         """
-        While the page is hidden nothing is drawn but the title counts, and on return all is there.
+        While the page is hidden, only the title is updated with the count, and on return all events
+        are shown.
         """
         await self.show(backlog=lines(0, 20))
         await self.run_(
@@ -381,7 +384,8 @@ class FollowingTests(Paging):
 
     async def test_focus(self) -> None:
         """
-        The focus stays on its row while more comes, and goes to the list when that row is dropped.
+        The focus stays on its row while events arrive, and moves to the list when that row is
+        dropped.
         """
         await self.show(backlog=lines(0, 100))
         await self.run_("one('#list').querySelector('.time[tabindex=\"0\"]').focus()")

@@ -7,10 +7,10 @@ from __future__ import annotations
 from tests.support.page_server import PageCase, opens
 from tests.support.requirements import needs
 
-#: The number of the key that Chromium wants beside its name.
+#: The number of the key, which Chromium requires beside its name.
 CODES = {"Tab": 9, "Enter": 13, "Escape": 27, " ": 32, "/": 191, "G": 71, "?": 191, "w": 87}
 
-#: What keys write.
+#: Characters that keys produce.
 TEXTS = {"Enter": "\r"}
 
 SHIFT = 8
@@ -18,17 +18,17 @@ CTRL = 2
 
 LINES = "".join(f"id: {number}\ndata: line {number}\n\n" for number in range(3))
 
-#: How many rows are open.
+#: The number of open rows.
 OPEN = "document.querySelectorAll('#list [aria-expanded=true]').length"
 
-#: What the button says that pauses.
+#: The label of the pause button.
 PAUSE = "document.getElementById('pause').textContent"
 
 
 @needs("network", "browser")
 class KeyTests(PageCase):
     """
-    Tests for keys that are pressed where browsers do something by themselves.
+    Tests for keys that have a default action in browsers.
     """
 
     async def show(self) -> None:
@@ -60,8 +60,8 @@ class KeyTests(PageCase):
 
     async def test_blank(self) -> None:
         """
-        The blank pauses and resumes, once: from the page, from a row's button, which it does not
-        click, and by a click of the button that pauses.
+        The space bar pauses and resumes, once: from the page, from a row's button, which it does
+        not click, and from the pause button.
         """
         await self.show()
         for selector in ("#list", "#list button", "#pause"):
@@ -84,7 +84,8 @@ class KeyTests(PageCase):
 
     async def test_search(self) -> None:
         """
-        The slash goes to the search and is not written there; keys write there; Esc clears it.
+        The slash moves to the search and is not entered there; other keys are entered; Esc clears
+        the field.
         """
         await self.show()
         value = "return document.getElementById('search').value"
@@ -101,7 +102,8 @@ class KeyTests(PageCase):
 
     async def test_modifiers(self) -> None:
         """
-        With Ctrl a key is the browser's; with Shift a sign is what it writes.
+        A key with Ctrl belongs to the browser; a key with Shift counts as the character it
+        produces.
         """
         await self.show()
         await self.focus("#list")
@@ -109,7 +111,7 @@ class KeyTests(PageCase):
         self.assertEqual(await self.run_("return location.hash"), "")
         await self.press("?", SHIFT)
         await self.until("document.querySelector('dialog[open]') !== null")
-        # While it is open, keys are not the page's.
+        # While it is open, keys do not act on the page.
         await self.press("w")
         await self.press("Escape")
         await self.until("document.querySelector('dialog[open]') === null")
@@ -118,7 +120,7 @@ class KeyTests(PageCase):
 
     async def test_switchedOff(self) -> None:
         """
-        Without single-key shortcuts, no key that writes something does anything, in the next page,
+        Without single-key shortcuts, keys that produce characters have no effect, in the next page,
         too.
         """
         await self.show()

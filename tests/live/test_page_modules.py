@@ -38,7 +38,7 @@ const [files, done] = arguments;
 })().then(done, (error) => done([[String(error)], 0]));
 """
 
-#: East and west of Greenwich, with daylight saving and with half an hour.
+#: Zones east and west of Greenwich, with daylight saving and with a half-hour offset.
 ZONES = ("Europe/Berlin", "America/New_York", "Asia/Kolkata")
 
 
@@ -47,7 +47,7 @@ class Files(File):
     Files with the headers of the page.
     """
 
-    contentTypes = {  # as the base class has it
+    contentTypes = {  # as in the base class
         ".js": "text/javascript",
         ".json": "application/json",
     }
@@ -63,7 +63,7 @@ class Files(File):
 
 class Empty(Data):
     """
-    A page with the policy of the real one, and nothing on it.
+    An empty page with the policy of the real one.
     """
 
     def render_GET(self, request: Request) -> Any:
@@ -122,7 +122,7 @@ class ModuleTests(Browsing):
 @needs("network", "firefox")
 class FirefoxModuleTests(FirefoxCase):
     """
-    The same in Firefox.
+    Tests for the modules in Firefox.
     """
 
     async def test_modules(self) -> None:

@@ -1,5 +1,5 @@
 """
-Tests for what the page says of how programs read a stream: that it works.
+Tests for the page's instructions for reading a stream with programs.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def run(command: list[str], folder: Path) -> str:
 @needs("network", "browser", "curl")
 class ProgramTests(PageCase):
     """
-    Tests for the dialog's programs, run as they are shown.
+    Tests for the dialog's programs, run as shown.
     """
 
     async def show(self) -> None:

@@ -1,6 +1,6 @@
 """
-Tests for the rows of the live page, in Chromium: levels, times, groups, JSON, columns, types, what
-is open, and the markers between them.
+Tests for the rows of the live page, in Chromium: levels, times, groups, JSON, columns, types, open
+rows, and the markers between them.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import json
 from tests.support.pages import KEPT, PHONE, Paging
 from tests.support.requirements import needs
 
-#: Tracebacks and what stands before and after; each of the inner lists is one event.
+#: Tracebacks and the lines before and after; each of the inner lists is one event.
 CHAINED = [
     ["2026-11-29 02:00:00.000Z INFO before"],
     [
@@ -50,7 +50,7 @@ HOSTILE = '<img src=x onerror="document.title=1"><script>document.title=2</scrip
 @needs("network", "browser")
 class RowTests(Paging):
     """
-    Tests for how a line becomes a row.
+    Tests for the conversion of lines to rows.
     """
 
     async def looks(self, row: str, selector: str, *properties: str) -> list[str]:
@@ -120,7 +120,7 @@ class RowTests(Paging):
 
     async def test_grid(self) -> None:
         """
-        Rows are 24 pixels high with the widths of the columns, and times and levels stand in cells.
+        Rows are 24 pixels high with the widths of the columns, and times and levels are in cells.
         """
         await self.show(backlog=["2026-11-29 02:00:00.250Z [ERROR] shop: it broke"])
         await self.run_("location.hash = 'time=utc'")
@@ -193,8 +193,8 @@ class RowTests(Paging):
 
     async def test_levelOfWorstLine(self) -> None:
         """
-        A head without a level takes that of its worst line, also when that comes later, and what was
-        drawn is changed.
+        A head without a level gets that of its most severe line, even if that arrives later, and
+        drawn rows are updated.
         """
         await self.show()
         # A line belongs to the one before for a second, which a busy machine may need to draw it.
@@ -208,7 +208,7 @@ class RowTests(Paging):
 
     async def test_otherFirst(self) -> None:
         """
-        With the newest first, the lines inside of a group are not turned round.
+        With the newest first, the lines inside a group keep their order.
         """
         lines = [line for group in CHAINED for line in group]
         await self.show(backlog=lines, fragment="#order=newest")
@@ -223,8 +223,8 @@ class RowTests(Paging):
 
     async def test_json(self) -> None:
         """
-        A JSON object is its message, then its keys and values in order, without those that have a
-        cell of their own.
+        A JSON object is its message, then its keys and values in order, without those that have
+        their own cell.
         """
         await self.show(backlog=[RECORD])
         expected = 'slow request  status=503 ok=false path="/a b" user={…} tags=[3] none=null'
@@ -290,7 +290,7 @@ class RowTests(Paging):
         await self.run_(button, "Only: status")
         await self.becomes("1 of 3", "return text('#found')")
         self.assertEqual(await self.run_("return one('#search').value"), "status:503")
-        # What was open stays open.
+        # Open rows stay open.
         self.assertEqual(await self.run_("return all('.opened').length"), 1)
         await self.run_(button, "Hide: path")
         await self.becomes("0 of 3", "return text('#found')")
@@ -324,7 +324,8 @@ class RowTests(Paging):
 
     async def test_openedStays(self) -> None:
         """
-        What is open stays open when the row looks different, leaves the window, and returns.
+        An open row stays open when its appearance changes, and when it leaves the window and
+        returns.
         """
         await self.show(backlog=[f"2026-11-29 02:00:00Z INFO line {n}" for n in range(900)])
         await self.run_("found('line 890').querySelector('.time').click()")
@@ -344,7 +345,7 @@ class RowTests(Paging):
 
     async def test_texts(self) -> None:
         """
-        What a terminal does with a line is done, and what could mislead is shown as what it is.
+        Terminal escapes in a line take effect, and misleading characters are made visible.
         """
         await self.show(
             backlog=[
@@ -371,7 +372,8 @@ class RowTests(Paging):
 
     async def test_hostile(self) -> None:
         """
-        Markup in data, keys of JSON, types and IDs is text, also when it is open, a column or a chip.
+        Markup in data, keys of JSON, types and IDs is text, even in an open row, a column or a
+        chip.
         """
         await self.show("--format=events", fragment="#cols=__proto__,constructor")
         record = {HOSTILE: HOSTILE, "__proto__": 1, "constructor": "c", "msg": HOSTILE}
@@ -396,7 +398,7 @@ class RowTests(Paging):
 
     async def test_lineBreaks(self) -> None:
         """
-        Line breaks inside of an event are signs in its row, and breaks when it is open.
+        Line breaks inside an event are symbols in its row, and breaks when it is open.
         """
         await self.show("--format=events")
         await self.add('{"data": "one\\ntwo"}')
@@ -406,8 +408,8 @@ class RowTests(Paging):
 
     async def test_times(self) -> None:
         """
-        The time of a line is shown in its cell; one of arrival is in italics, and that of a line
-        which was there before is not made up; the tooltips say which it is.
+        The time of a line is shown in its cell; a time of arrival is in italics, and none is
+        invented for a line from before; the tooltips name the kind.
         """
         await self.show(backlog=["2026-11-29T02:25:25Z with", "without"], fragment="#time=utc")
         await self.add("arrived")
@@ -435,8 +437,8 @@ class RowTests(Paging):
 
     async def test_phone(self) -> None:
         """
-        On a phone rows are flowing text with everything inside of the window, and long ones are
-        clamped to four lines.
+        On a phone rows are flowing text that fits into the window, and long ones are clamped to
+        four lines.
         """
         await self.show(backlog=["2026-11-29 02:00:00Z ERROR " + "word" * 200, RECORD], size=PHONE)
         await self.becomes(390, "return document.documentElement.scrollWidth")
@@ -455,12 +457,12 @@ class RowTests(Paging):
 @needs("network", "browser")
 class MarkerTests(Paging):
     """
-    Tests for what stands between the rows.
+    Tests for the markers between rows.
     """
 
     async def test_live(self) -> None:
         """
-        What was there before is distinguished from what is new, if there was anything.
+        A marker separates events from before and new ones, if there were any before.
         """
         await self.show(backlog=["old"])
         await self.add("new")
@@ -480,7 +482,7 @@ class MarkerTests(Paging):
 
     async def test_noneBefore(self) -> None:
         """
-        If nothing was there before, no marker says so.
+        Without events from before, there is no marker.
         """
         await self.show()
         await self.becomes(
@@ -493,8 +495,8 @@ class MarkerTests(Paging):
 
     async def test_days(self) -> None:
         """
-        Between two events of different days is the date, whatever passes the filter, and in the
-        other order, too.
+        The date appears between two events of different days, with any filter, and in the reverse
+        order, too.
         """
         await self.show(
             backlog=[
@@ -521,8 +523,8 @@ class MarkerTests(Paging):
 
     async def test_restart(self) -> None:
         """
-        After a restart of the daemon the page says that nothing was lost, or what was, and shows
-        each event once; the marker separates groups.
+        After a restart of the daemon the page reports whether events were lost, and shows each
+        event once; the marker separates groups.
         """
         await self.show("--history=3")
         await self.add("one", "two")
@@ -532,7 +534,7 @@ class MarkerTests(Paging):
         self.child = self.daemon("--history=3")
         await self.until("return found('three') !== undefined")
         self.assertEqual(await self.run_("return messages()"), ["one", "two", "three"])
-        # What was replayed is distinguished from what is new, too.
+        # Replayed events are separated from new ones, too.
         await self.becomes("Live from here", "return markers()[1]")
         self.assertRegex(
             await self.run_("return markers()[0]"),

@@ -1,6 +1,6 @@
 """
-Tests for the search of the live page: what it finds and marks, and what a pattern without an end
-costs, in Chromium.
+Tests for the search of the live page: matches, marks, and the cost of an endless pattern, in
+Chromium.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ LINES = [
     "2026-11-29 02:25:30 INFO see https://example.com/basket",
 ]
 
-#: What is typed, how many events match, and what is marked in them.
+#: The typed query, the number of matching events, and the marked texts in them.
 FOUND = [
     ("BASKET", 3, ["basket", "basket", "basket"]),
     ('"while reading"', 1, ["while reading"]),
@@ -68,14 +68,14 @@ class SearchTests(PageCase):
 
     async def counts(self, count: int, of: int) -> None:
         """
-        Wait for the count in the field, and for as many rows.
+        Wait for a count in the field, and for that number of rows.
         """
         await self.says("#found", f"{count} of {of}")
         await self.until("document.querySelectorAll('#list > .row').length === arguments[0]", count)
 
     async def test_found(self) -> None:
         """
-        Each kind of term finds what it should, and marks it.
+        Each kind of term finds its matches, and marks them.
         """
         await self.start()
         server = self.page()
@@ -92,7 +92,7 @@ class SearchTests(PageCase):
 
     async def test_notValid(self) -> None:
         """
-        A pattern that is not valid is said, and what was found before stays.
+        An invalid pattern is reported, and the previous results stay.
         """
         await self.start()
         server = self.page()
@@ -110,8 +110,8 @@ class SearchTests(PageCase):
 
     async def test_tooSlow(self) -> None:
         """
-        A pattern that takes too long for a line which came later is stopped, the page goes on,
-        nothing matches, and the next search works.
+        A pattern that takes too long on a later line is stopped, the page continues, nothing
+        matches, and the next search works.
         """
         await self.start()
         server = self.page()

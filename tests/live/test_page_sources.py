@@ -17,10 +17,10 @@ from tests.support.page_server import PageCase
 from tests.support.python import TWISTD
 from tests.support.requirements import needs
 
-#: What is said of each source.
+#: Details shown for each source.
 PARTS = ("path", "kind", "last", "age", "rate")
 
-#: Returns that, by name.
+#: Returns the details, by name.
 ROWS = f"""
 return [...document.querySelectorAll("#sources .source")].map((row) => Object.fromEntries(
   {list(PARTS)}.map((name) => [name, row.querySelector(`.${{name}}`).textContent]),
@@ -29,7 +29,7 @@ return [...document.querySelectorAll("#sources .source")].map((row) => Object.fr
 
 STATUS = "return document.getElementById('updated').textContent"
 
-#: Returns the texts whose contrast with what is behind them is below 4.5.
+#: Returns the texts whose contrast with their background is below 4.5.
 FAINT = """
 const canvas = new OffscreenCanvas(1, 1).getContext("2d", {willReadFrequently: true});
 const rgb = (colour) => {
@@ -108,7 +108,7 @@ class SourcesPageTests(PageCase):
 
     async def find(self, script: str, isEnough: Callable[[Any], object] = bool) -> Any:
         """
-        Wait until a script returns something that is enough.
+        Wait until a script returns a sufficient value.
         """
         deadline = reactor.seconds() + PATIENCE
         while not isEnough(result := await self.run_(script)):
@@ -134,8 +134,8 @@ class SourcesPageTests(PageCase):
 
     async def test_words(self) -> None:
         """
-        Each source is shown with its kind and what is known of it; a new line appears as text,
-        without its escapes and time; the hub is named.
+        Each source is shown with its kind and details; a new line appears as text, without its
+        escapes and time; the hub is named.
         """
         await self.show()
         own = "Each client gets its own events; open it to see them."
@@ -172,7 +172,8 @@ class SourcesPageTests(PageCase):
 
     async def test_failing(self) -> None:
         """
-        While the daemon does not answer, the page says since when; afterwards it goes on by itself.
+        While the daemon does not respond, the page shows since when; afterwards it continues by
+        itself.
         """
         await self.show()
         self.write("before")
@@ -188,7 +189,7 @@ class SourcesPageTests(PageCase):
 
     async def test_hidden(self) -> None:
         """
-        A hidden page asks for nothing; when it is seen again, it asks at once.
+        A hidden page makes no requests; when it is visible again, it makes one immediately.
         """
         await self.show()
         hide = """
@@ -211,8 +212,8 @@ class SourcesPageTests(PageCase):
 
     async def test_keyboard(self) -> None:
         """
-        The button and each source are reached by Tab, the focus is seen, it stays where it is when
-        the page is updated, and Enter opens the source.
+        The button and each source are reached by Tab, the focus is visible and stays when the page
+        is updated, and Enter opens the source.
         """
         await self.show()
         focused = "return document.activeElement.textContent.trim()"
@@ -230,8 +231,9 @@ class SourcesPageTests(PageCase):
 
     async def test_looks(self) -> None:
         """
-        On a screen and on a phone, light and dark, every text is readable, every row is at least 64
-        pixels high, and nothing scrolls sideways; a phone has no chart, and the newest line below.
+        On a screen and on a phone, light and dark, every text is legible, every row is at least 64
+        pixels high, and nothing scrolls sideways; on a phone the chart is missing, and the newest
+        line is below.
         """
         await self.show()
         self.write("x" * 250)

@@ -1,5 +1,6 @@
 """
-Tests for what the page says of its connection, and for what it does when that breaks, in Chromium.
+Tests for the page's reports about its connection, and for its behaviour when that breaks, in
+Chromium.
 """
 
 from __future__ import annotations
@@ -14,8 +15,8 @@ from tests.support.page_server import LATER, Answer, PageCase, opens, refuses, v
 from tests.support.requirements import needs
 from twisted_sse.daemon.pages import Shown
 
-#: How the page shows the state: its word, its tooltip, its button and the kind of its dot; what is
-#: read aloud; the title; the status line; what stands where no event is.
+#: The page's display of the state: its word, its tooltip, its button and the kind of its dot; the
+#: announcement; the title; the status line; the text of the empty list.
 SEEN = """
 const text = (id) => document.getElementById(id).hidden ? "" :
   document.getElementById(id).textContent;
@@ -44,7 +45,7 @@ def event(number: int, data: str = "", name: str = "") -> str:
 @needs("network", "browser")
 class StateTests(PageCase):
     """
-    Tests for the words of each state.
+    Tests for the texts of each state.
     """
 
     async def see(self, word: str) -> dict[str, Any]:
@@ -58,7 +59,7 @@ class StateTests(PageCase):
 
     async def test_refused(self) -> None:
         """
-        A response that is not a stream is named, and says what can be done about it.
+        A response that is not a stream is named, with a remedy.
         """
         await self.start()
         server = self.page()
@@ -161,7 +162,7 @@ class StateTests(PageCase):
 
     async def test_silent(self) -> None:
         """
-        A server that sends nothing is called silent after 2.5 heartbeats, and is asked anew after 4.
+        A silent server is reported after 2.5 heartbeats, and the page reconnects after 4.
         """
         await self.start()
         await self.command("Page.addScriptToEvaluateOnNewDocument", source=LATER)
@@ -178,13 +179,13 @@ class StateTests(PageCase):
         await self.see("Live")
         self.assertEqual(len(server.source.requests), 1)
         await self.run_("window.ahead = 110000")
-        await until(lambda: len(server.source.requests) == 2, "it was asked anew")
+        await until(lambda: len(server.source.requests) == 2, "a new request")
         await self.see("Live")
 
     async def test_waiting(self) -> None:
         """
-        While it waits to reconnect, the page counts the seconds down, and a button does not wait;
-        only the word is read aloud, and once.
+        While it waits to reconnect, the page counts the seconds down, and a button reconnects
+        immediately; only the word is announced, once.
         """
         await self.start()
         server = self.page()
@@ -210,7 +211,7 @@ class StateTests(PageCase):
 
     async def test_empty(self) -> None:
         """
-        Where no event is, the page says what it waits for, by the kind of its source.
+        The empty list explains what it waits for, by the kind of its source.
         """
         await self.start()
         for shown, title, text in [
@@ -254,13 +255,13 @@ class StateTests(PageCase):
 @needs("network", "browser")
 class ResumingTests(PageCase):
     """
-    Tests for connections that break, and for what the page says was lost.
+    Tests for connections that break, and for reports of lost events.
     """
 
     async def test_restart(self) -> None:
         """
-        After a restart of the server the page continues after the last event, says so, and shows no
-        event twice.
+        After a restart of the server the page continues after the last event, reports this, and
+        shows no event twice.
         """
         await self.start()
         server = self.page()
@@ -284,7 +285,7 @@ class ResumingTests(PageCase):
 
     async def test_ways(self) -> None:
         """
-        However a stream ends, by a reset, properly, or in the middle of an event, and however often
+        However a stream ends, by a reset, cleanly, or in the middle of an event, and however often
         the server refuses in between, the page reconnects with the last event ID.
         """
         await self.start()
@@ -315,8 +316,8 @@ class ResumingTests(PageCase):
 
     async def test_left(self) -> None:
         """
-        A page that is left holds no connection, though the browser keeps it; on the way back it
-        continues where it was.
+        A page in the browser's back/forward cache holds no connection; on return it continues where
+        it stopped.
         """
         await self.start()
         server = self.page()
@@ -335,7 +336,7 @@ class ResumingTests(PageCase):
 
     async def test_lost(self) -> None:
         """
-        The page says where events are missing, by what the server says; without an ID some are.
+        The page shows where events are missing, according to the server; without an ID some are.
         """
         await self.start()
         server = self.page()

@@ -20,7 +20,7 @@ class SocketTests(LiveTestCase):
     async def test_probes(self) -> None:
         """
         The connection of a stream has keepalive, and the kernel gives up its peer 15 seconds after
-        we do; on a UNIX socket nothing is set.
+        the stream does; on a UNIX socket nothing is set.
         """
         for stallTimeout, expected in ((10, 25_000), (None, 0), (1e9, 2**31 - 1)):
             server = self.serve(lambda stream: None, stallTimeout=stallTimeout)
@@ -36,8 +36,8 @@ class SocketTests(LiveTestCase):
 
     async def test_isThere(self) -> None:
         """
-        A client that reads, or that does not but whose kernel answers, does not seem to be gone; nor
-        does one whose connection is closed.
+        A client that reads, or whose kernel still answers, does not count as vanished; nor does one
+        whose connection is closed.
         """
         server = self.serve(lambda stream: stream.send("x") and None)
         client = server.connect()

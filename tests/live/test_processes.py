@@ -21,7 +21,7 @@ from tests.support.processes import isAlive
 from tests.support.requirements import needs
 from tests.support.several import Several, SeveralTestCase, childrenOf, pause
 
-#: How many children are replaced to find a leak: each start takes most of a second.
+#: The number of children replaced to find a leak: each start takes almost a second.
 REPLACEMENTS = 50 if os.environ.get("SSE_LONG") else 15
 
 
@@ -45,7 +45,7 @@ def rest(connection: socket.socket) -> bytes:
 @needs("network", "processes")
 class EndTests(SeveralTestCase):
     """
-    Tests for how all of it ends.
+    Tests for the end of all processes.
     """
 
     async def assertEndsWell(self, daemon: Several, end: signal.Signals) -> None:
@@ -90,7 +90,7 @@ class EndTests(SeveralTestCase):
 
     async def test_signalsAtStart(self) -> None:
         """
-        Signals that are meant for the parent do not disturb a child, not even while it starts.
+        Signals meant for the parent do not affect a child, not even while it starts.
         """
         daemon = self.several()
         await until(lambda: len(daemon.children()) == 2, "the children have begun")
@@ -107,7 +107,8 @@ class EndTests(SeveralTestCase):
 
     async def test_delay(self) -> None:
         """
-        With C{--drain-delay} all children say that they are not ready, and serve for that long.
+        With C{--drain-delay} all children report that they are not ready, and continue to serve for
+        that time.
         """
         daemon = await self.several("--drain-delay=2").ready()
         stream = connected(daemon.port)
@@ -123,7 +124,8 @@ class EndTests(SeveralTestCase):
 
     async def test_hangs(self) -> None:
         """
-        A child that hangs when all are to end is killed after a while, and the others end at once.
+        A child that hangs when all are to end is killed after a while, and the others end
+        immediately.
         """
         daemon = await self.several("--drain=1").ready()
         hangs, other = daemon.children()
@@ -160,7 +162,7 @@ class ReplacementTests(SeveralTestCase):
     async def test_stopped(self) -> None:
         """
         A child that does not answer for ten seconds is killed and replaced; meanwhile the others
-        serve, and the metrics say what is missing.
+        serve, and the metrics show which are missing.
         """
         daemon = await self.several().ready()
         hangs, other = daemon.children()
@@ -203,7 +205,7 @@ class ReplacementTests(SeveralTestCase):
 
     async def test_terminated(self) -> None:
         """
-        A child that someone terminates ends well, and is replaced.
+        A child that is terminated from outside ends cleanly, and is replaced.
         """
         daemon = await self.several().ready()
         first, _ = daemon.children()
@@ -215,7 +217,7 @@ class ReplacementTests(SeveralTestCase):
 
     async def test_leaks(self) -> None:
         """
-        The parent has as many descriptors after many replacements as before.
+        The parent has the same number of descriptors after many replacements as before.
         """
         daemon = await self.several(processes=5).ready()
         files = Path(f"/proc/{daemon.pid}/fd")
@@ -230,7 +232,7 @@ class ReplacementTests(SeveralTestCase):
 
     async def test_broken(self) -> None:
         """
-        On SIGUSR2, children that cannot start any more leave the old ones in their places.
+        On SIGUSR2, the old children stay if new ones cannot start any more.
         """
         module = self.directory / "events.py"
         module.write_text("def connected(stream): return ['one']\n")
@@ -238,7 +240,7 @@ class ReplacementTests(SeveralTestCase):
         before = daemon.children()
         module.write_text("1 / 0\n")
         daemon.signal(signal.SIGUSR2)
-        await until(lambda: "The processes were not replaced" in daemon.log(), "it is told")
+        await until(lambda: "The processes were not replaced" in daemon.log(), "the error")
         self.assertIn("ZeroDivisionError", daemon.log())
         self.assertEqual(daemon.children(), before)
         module.write_text("def connected(stream): return ['two, that is']\n")
@@ -252,12 +254,12 @@ class ReplacementTests(SeveralTestCase):
 @needs("network", "processes")
 class StartTests(SeveralTestCase):
     """
-    Tests for how it starts, and for what cannot.
+    Tests for successful and failed starts.
     """
 
     async def refused(self, *options: str) -> tuple[int, list[str]]:
         """
-        @return: the status of a daemon that cannot start, and the lines that it has for the user.
+        @return: the status of a daemon that cannot start, and its lines for the user.
         """
         daemon = self.several(*options)
         status = await daemon.ended()
@@ -278,7 +280,7 @@ class StartTests(SeveralTestCase):
 
     async def test_dies(self) -> None:
         """
-        A child that exits at once is reported once, and its status is that of the daemon.
+        A child that exits immediately is reported once, and its status becomes that of the daemon.
         """
         (self.directory / "events.py").write_text(
             "import os, sys\n"
@@ -291,7 +293,7 @@ class StartTests(SeveralTestCase):
 
     async def test_inUse(self) -> None:
         """
-        A port that is in use is reported in one line, as by one process.
+        A port in use is reported in one line, as by a single process.
         """
         with socket.create_server(("127.0.0.1", 0)) as other:
             port = other.getsockname()[1]
@@ -333,7 +335,8 @@ class StartTests(SeveralTestCase):
 
     async def test_brokenInBackground(self) -> None:
         """
-        If the children cannot start in the background, C{twistd} says so, and exits with status 1.
+        If the children cannot start in the background, C{twistd} reports it, and exits with status
+        1.
         """
         options = (*TWISTD, "--pidfile=a.pid", "--logfile=a.log", "sse")
         (self.directory / "checked.py").write_text(
@@ -356,8 +359,8 @@ class EndpointTests(SeveralTestCase):
 
     async def test_unix(self) -> None:
         """
-        The file of a UNIX socket has the mode that was asked for, stays while children are
-        replaced, and goes with the parent.
+        The file of a UNIX socket has the configured mode, stays while children are replaced, and is
+        removed with the parent.
         """
         path = self.directory / "sse.sock"
         daemon = await self.several(f"--listen=unix:{path}:mode=600").ready()
@@ -381,7 +384,7 @@ class EndpointTests(SeveralTestCase):
 
     async def test_many(self) -> None:
         """
-        Each endpoint gets its own socket, in order: IPv6, and one of its own for the metrics.
+        Each endpoint gets its own socket, in order: IPv6, and a separate one for the metrics.
         """
         admin, six = freePort(), freePort()
         daemon = self.several(
@@ -400,7 +403,7 @@ class EndpointTests(SeveralTestCase):
 
     async def test_tls(self) -> None:
         """
-        Each child does TLS, with HTTP/2, and after SIGUSR2 with the certificate that is there then.
+        Each child handles TLS, with HTTP/2, and after SIGUSR2 with the new certificate.
         """
         files = ":privateKey=key.pem:certKey=cert.pem"
         writeCertificate(self.directory)
@@ -451,8 +454,8 @@ class RedisTests(SeveralTestCase):
 
     async def test_away(self) -> None:
         """
-        A child is not ready while Redis is away; a replacement waits for it, and the old children
-        go on.
+        A child is not ready while Redis is unreachable; a replacement waits for it, and the old
+        children continue.
         """
         redis = await self.redis()
         daemon = await self.several("post", f"--store={redis.url}").ready()
@@ -461,7 +464,7 @@ class RedisTests(SeveralTestCase):
         daemon.signal(signal.SIGUSR2)
         await until(lambda: len(daemon.children()) == 3, "a new one has begun")
         await pause(2)
-        # A new connection never reaches the one that is not ready.
+        # A new connection never reaches the child that is not ready.
         for _ in range(20):
             self.assertEqual(daemon.ask("/readyz")[0], 200)
         self.assertEqual(daemon.metrics("sse_processes")['{state="starting"}'], 1)

@@ -1,6 +1,6 @@
 """
-Tests for clients of a daemon with several processes, which are killed and replaced: nothing is lost,
-nothing comes twice.
+Tests for clients of a daemon with several processes, which are killed and replaced: nothing is lost
+or duplicated.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from tests.support.live import reactor, until
 from tests.support.requirements import needs
 from tests.support.several import Follower, Several, SeveralTestCase, pause
 
-#: For how many seconds children are killed, and how many clients there are.
+#: The duration of the killing, in seconds, and the number of clients.
 SECONDS = 60 if os.environ.get("SSE_LONG") else 10
 CLIENTS = 200
 
@@ -32,14 +32,14 @@ class LoadTestCase(SeveralTestCase):
 
     def setUp(self) -> None:
         """
-        Nothing was written yet.
+        No line has been written yet.
         """
         super().setUp()
         self.count = 0
 
     def write(self, write: Callable[[str], object]) -> LoopingCall:
         """
-        Write a line again and again, until the test is over.
+        Write a line repeatedly, until the test ends.
         """
 
         def line() -> None:
@@ -95,7 +95,7 @@ class LoadTestCase(SeveralTestCase):
         """
         Make a log.
 
-        @return: writes a line.
+        @return: a function that writes a line.
         """
         self.path = self.directory / "app.log"
         self.path.write_text("0\n")
@@ -147,7 +147,7 @@ class FileTests(LoadTestCase):
         self.assertEqual(refused, 0)
         self.assertEqual(set(before) & set(daemon.children()), set())
         await self.assertComplete(followers, writing)
-        # A connection may end without an answer, but none may be refused.
+        # A connection may end without a response, but none may be refused.
         for follower in followers:
             for failure in follower.failures:
                 self.assertNotIn("refused", str(failure))
@@ -157,7 +157,7 @@ class FileTests(LoadTestCase):
 @needs("network", "processes", "redis")
 class RedisTests(LoadTestCase):
     """
-    Tests for lines that come through Redis.
+    Tests for lines that pass through Redis.
     """
 
     async def test_killed(self) -> None:
@@ -179,7 +179,7 @@ class RedisTests(LoadTestCase):
 
     async def test_posted(self) -> None:
         """
-        What is posted to any child is delivered by all, in one order, while children are replaced.
+        Events posted to any child are delivered by all, in one order, while children are replaced.
         """
         redis = await self.redis()
         daemon = await self.several("post", f"--store={redis.url}", "--retry=500").ready()

@@ -20,7 +20,7 @@ from tests.support.requirements import needs
 from tests.support.units import DEPLOY, NAME, UnitMixin, documentedOptions, readUnit
 from twisted_sse import EventStreamParser
 
-#: What a page or a module of it loads.
+#: The files that a page or one of its modules loads.
 LOADED = re.compile(rb'(?:\b(?:src|href)=|\bfrom |\bimport )"([^":]+)"')
 
 STREAM = "text/event-stream"
@@ -31,7 +31,7 @@ class ProxyMixin:
     Tests for a proxy in front of the daemon.
 
     @cvar file: its configuration in C{examples/deploy}.
-    @cvar listen: what it listens on there, and in the test.
+    @cvar listen: its address there, and in the test.
     @cvar misdirected: the status for an unknown name.
     """
 
@@ -74,7 +74,7 @@ class ProxyMixin:
         """
         http = h11.Connection(h11.CLIENT)
         with socket.create_connection(("127.0.0.1", self.proxyPort), PATIENCE) as connection:
-            # Of what a browser accepts.
+            # A part of a browser's C{Accept}.
             fields = {"Host": host, "Accept": accept, "Accept-Encoding": "gzip, br, zstd"}
             request = h11.Request(method="GET", target=target, headers=list(fields.items()))
             connection.sendall((http.send(request) or b"") + (http.send(h11.EndOfMessage()) or b""))
@@ -107,9 +107,9 @@ class ProxyMixin:
 
     def test_served(self) -> None:
         """
-        Through proxy, socket and service: each event arrives before the next is written, not each of
-        them late, and none is compressed; the page arrives, and all that it loads; the daemon answers to the name of the
-        configuration, and to no other.
+        Through proxy, socket and service: each event arrives before the next is written, without a
+        constant delay, and none is compressed; the page and all its files arrive; the daemon
+        responds only to the name in the configuration.
         """
         daemon = self.serve()
         client = self.via()
@@ -120,7 +120,7 @@ class ProxyMixin:
             self.write(f"line {number}")
             client.readUntil(f"data: line {number}\n".encode())
             quickest = min(quickest, time.monotonic() - written)
-        # A proxy that waits for more does so with each: HAProxy for 200 ms.
+        # A proxy that waits for more data delays each event: HAProxy by 200 ms.
         self.assertLess(quickest, 0.2)
         head = bytes(client.received).partition(b"\r\n\r\n")[0].lower()
         self.assertIn(b"content-type: text/event-stream", head)
@@ -138,7 +138,7 @@ class ProxyMixin:
 
     def assertPage(self) -> None:
         """
-        Assert that the page arrives, and all that it loads.
+        Assert that the page and all its files arrive.
         """
         seen: set[str] = set()
         waiting = ["/"]
@@ -156,8 +156,8 @@ class ProxyMixin:
 
     def test_address(self) -> None:
         """
-        The daemon notices that a client has disconnected, although nothing is sent, and has its address
-        from the proxy, whatever the client sends.
+        The daemon notices a disconnected client even if nothing is sent, and gets its address from
+        the proxy, whatever the client sends.
         """
         access = self.directory / "access.log"
         daemon = self.serve("--access-log", str(access), "--heartbeat", "600")
@@ -166,7 +166,7 @@ class ProxyMixin:
 
         def lines() -> list[str]:
             written = access.read_text().splitlines() if access.exists() else []
-            # The process that serves it writes one when it begins, and one at its end.
+            # The process that serves it writes one line at the beginning, and one at the end.
             return [line for line in written if '"GET / ' in line]
 
         before = len(lines())
@@ -177,8 +177,9 @@ class ProxyMixin:
 
     def test_restart(self) -> None:
         """
-        When the processes are replaced, and when the daemon ends, the end of a stream arrives with a
-        C{retry}; a client that comes while the daemon is away waits, and resumes where it was.
+        When the processes are replaced, and when the daemon ends, the end of a stream arrives with
+        a C{retry}; a client that connects while the daemon is down waits, and resumes where it
+        stopped.
         """
         daemon = self.serve()
         client = self.via()
@@ -254,14 +255,14 @@ class HAProxyTests(ProxyMixin, UnitMixin):
         """
         See L{ProxyMixin.launch}.
         """
-        # Its patience is not to be what ends a stream.
+        # Its timeout must not end a stream.
         startHAProxy(self, self.directory, text.replace(" 60s", " 600s"), self.proxyPort)
 
     @needs("curl")
     def test_http2(self) -> None:
         """
-        With the line for TLS, it speaks HTTP/2 with clients, over which each event arrives before the
-        next is written.
+        With the line for TLS, it uses HTTP/2 with clients, and each event arrives before the next
+        is written.
         """
         self.writeKey()
         pem = "".join((self.directory / name).read_text() for name in ("cert.pem", "key.pem"))
@@ -298,9 +299,9 @@ class CaddyTests(ProxyMixin, UnitMixin):
     """
 
     file = "Caddyfile"
-    # Over HTTP: no one gives us a certificate for this name.
+    # Over HTTP: no authority issues a certificate for this name.
     listen = (f"\n{NAME} {{", f"\nhttp://{NAME}:{{port}} {{{{\n\tbind 127.0.0.1")
-    # It has an empty answer for whom it does not know.
+    # Its response to unknown names is empty.
     misdirected = 200
 
     def launch(self, text: str) -> None:

@@ -1,6 +1,6 @@
 """
 Tests for publishing over HTTP on real sockets: as a resource, by C{twisted-sse publish}, from other
-languages, and from a page that must not.
+languages, and from pages that may not publish.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ HEADERS = {"Authorization": f"Bearer {TOKEN}", "Content-Type": "text/plain"}
 
 class Recorder(Observer):
     """
-    Remembers what was published.
+    Remembers published events.
     """
 
     def __init__(self) -> None:
@@ -68,7 +68,7 @@ class Publishing(LiveTestCase):
         """
         Start a server.
 
-        @param resource: what answers, if it is not the L{PublishResource}.
+        @param resource: the resource, in place of the L{PublishResource}.
         """
         self.recorder = Recorder()
         self.channel = Channel(observer=self.recorder)
@@ -80,7 +80,7 @@ class Publishing(LiveTestCase):
 
 class Breaking(Resource):
     """
-    Publishes, but breaks the connection before the answer, twice of three times.
+    Publishes, but breaks the connection before the response, two out of three times.
     """
 
     isLeaf = True
@@ -92,11 +92,11 @@ class Breaking(Resource):
 
     def render_POST(self, request: Any) -> int:
         """
-        Publish; then answer, or not.
+        Publish; then respond, or not.
         """
         self.requests += 1
         if self.requests % 3:
-            # What it writes goes nowhere.
+            # Its output is discarded.
             request.write = lambda data: None
             request.channel.transport.abortConnection()
         return self.case.published.render(request)
@@ -128,8 +128,8 @@ class ResourceTests(Publishing):
 
     async def test_disconnected(self) -> None:
         """
-        A client whose connection broke before the answer repeats the request, and it is published
-        once.  Nothing is logged.
+        A client whose connection broke before the response repeats the request, and the event is
+        published once.  Nothing is logged.
         """
         server = self.publisher()
         headers = {**HEADERS, "Idempotency-Key": "k"}
@@ -148,8 +148,7 @@ class ResourceTests(Publishing):
 
     async def test_endless(self) -> None:
         """
-        A body that does not end is answered, and its connection is closed; others are answered
-        meanwhile.
+        An endless body gets a response, and its connection is closed; others are served meanwhile.
         """
         self.patch(bodies, "LINGER", 0.5)
         server = self.publisher()
@@ -179,7 +178,7 @@ class ResourceTests(Publishing):
         await until(lambda: send() or response.complete)
         self.assertEqual(response.status, 200)
         await until(send)
-        # What the kernels hold, beside what is read.
+        # The buffers of the kernels, besides the bytes read.
         self.assertTrue(sent < 2**26, sent)
         self.assertEqual(self.recorder.data, ["fine"])
 
@@ -212,7 +211,7 @@ class CommandTests(Certified, Publishing):
 
     async def test_lines(self) -> None:
         """
-        Each line is published as soon as it is there, and at the end the command exits.
+        Each line is published as soon as it arrives, and at the end the command exits.
         """
         server = self.publisher()
         process = self.command("-v", "--event", "line", server.url)
@@ -229,7 +228,8 @@ class CommandTests(Certified, Publishing):
 
     async def test_broken(self) -> None:
         """
-        Connections that break before the answer cost nothing: every line is published once, in order.
+        Connections that break before the response lose nothing: every line is published once, in
+        order.
         """
         server = self.publisher(Breaking(self))
         process = self.command("-q", server.url)
@@ -243,7 +243,7 @@ class CommandTests(Certified, Publishing):
 
     async def test_late(self) -> None:
         """
-        A server that is not there yet is waited for.
+        The command waits for a server that is not running yet.
         """
         port = freePort()
         process = self.command(f"http://127.0.0.1:{port}/", "hello")
@@ -256,7 +256,7 @@ class CommandTests(Certified, Publishing):
 
     async def test_statuses(self) -> None:
         """
-        The exit statuses are as documented, and one line says what went wrong.
+        The exit statuses are as documented, and one line describes the problem.
         """
         server = self.publisher()
         secure = ScriptedServer(self, context=serverContext())
@@ -276,7 +276,7 @@ class CommandTests(Certified, Publishing):
 
     async def test_secure(self) -> None:
         """
-        It publishes over TLS, to a server with a certificate that is trusted.
+        The command publishes over TLS, to a server with a trusted certificate.
         """
         server = self.publisher(tls=True)
         process = self.command("--cacert", self.certificate(serverContext()), server.url, "x")
@@ -285,7 +285,7 @@ class CommandTests(Certified, Publishing):
 
     async def test_signals(self) -> None:
         """
-        SIGINT and SIGTERM end it silently while it waits for lines, or for an answer.
+        SIGINT and SIGTERM end the command silently while it waits for lines, or for a response.
         """
         silent = ScriptedServer(self, *[lambda connection: None] * 4)
         server = self.publisher()
@@ -315,9 +315,9 @@ class PageCodeTests(Publishing):
         """
         Run some code that publishes.
 
-        @param command: what runs a file.
+        @param command: the command that runs a file.
         @param name: the name of the file.
-        @return: what it printed.
+        @return: its output.
         """
         server = self.publisher()
         temporary = TemporaryDirectory()
@@ -345,7 +345,7 @@ class PageCodeTests(Publishing):
 
     def batch(self) -> str:
         """
-        @return: the batch that is shown.
+        @return: the batch on the page.
         """
         (shown,) = [
             block for block in blocks("howto-publish.md", "console") if "cat batch" in block
@@ -354,7 +354,7 @@ class PageCodeTests(Publishing):
 
     async def publishes(self, command: list[str], code: str, name: str) -> None:
         """
-        Run some code, and check that it prints the IDs of what it has published.
+        Run some code, and check that it prints the IDs of its events.
         """
         printed, _ = await self.run_(command, code, name)
         ids = [event.id for event in self.recorder.events]
@@ -388,7 +388,7 @@ class PageCodeTests(Publishing):
     @needs("network", "curl")
     async def test_curl(self) -> None:
         """
-        The commands that are shown publish, and print what is shown.
+        The commands on the page publish, and print the output shown.
         """
         found = re.findall(
             r"^\$ (curl -H .*)\n(.*)$", "".join(blocks("howto-publish.md", "console")), re.MULTILINE
@@ -439,7 +439,7 @@ class Page(Resource):
         return b"<!doctype html><title>page</title>"
 
 
-#: What a page can do that wants to publish.  Each returns the status that it sees, and 0 if none.
+#: Ways in which a page can try to publish.  Each returns the status that it sees, or 0 without one.
 ATTEMPTS = (
     "(url, body) => fetch(url, {method: 'POST', body})",
     "(url, body) => fetch(url, {method: 'POST', body, mode: 'no-cors'})",
@@ -478,7 +478,7 @@ class PageTests(Browsing):
 
     def publisher(self, **options: Any) -> Server:
         """
-        Start a server that everybody may publish through.
+        Start a server through which any client may publish.
         """
         self.recorder = Recorder()
         root = Resource()  # type: ignore[no-untyped-call]
@@ -489,7 +489,7 @@ class PageTests(Browsing):
 
     async def test_otherOrigin(self) -> None:
         """
-        A page of another origin cannot publish, in none of the ways that need no permission.
+        A page of another origin cannot publish in any of the ways that need no permission.
         """
         events = f"{self.publisher(anonymous=True).url}events"
         browser = await self.browse()

@@ -21,7 +21,7 @@ from twisted_sse.klein import EventStreamRoute
 @cache
 def bundle() -> bytes:
     """
-    Build the page's script for development: only then StrictMode mounts each component twice.
+    Build the page's script for development: only then does StrictMode mount each component twice.
     """
     path = Path(mkdtemp(prefix="twisted-sse-")) / "app.js"
     try:
@@ -76,7 +76,7 @@ class ReactTests(WebCase):
 
     async def ends(self, route: EventStreamRoute[Any]) -> None:
         """
-        Make sure that the streams of a route end within a second.
+        Assert that the streams of a route end within a second.
         """
         begin = reactor.seconds()
         await until(lambda: not route.resource.streams, "its streams have ended")
@@ -95,7 +95,7 @@ class ReactTests(WebCase):
 
     async def test_strict(self) -> None:
         """
-        Although React mounts each component twice, each makes one request.
+        Even if React mounts each component twice, each makes one request.
         """
         answers = self.answers()
         await self.visitAnswers(answers)
@@ -123,7 +123,8 @@ class ReactTests(WebCase):
 
     async def test_cut(self) -> None:
         """
-        When connections are cut, the answer goes on at its next word, and the news miss nothing.
+        When connections are cut, the answer continues with its next word, and the news miss
+        nothing.
         """
         answers = self.answers()
         await self.visitAnswers(answers)
@@ -140,8 +141,8 @@ class ReactTests(WebCase):
 
     async def test_ended(self) -> None:
         """
-        When the server ends a stream that is not complete, as when it stops, the answer goes on in
-        another.
+        When the server ends a stream that is not complete, as when it stops, the answer continues
+        in another.
         """
         answers = self.answers()
         await self.visitAnswers(answers)
@@ -156,7 +157,7 @@ class ReactTests(WebCase):
 
     async def test_hidden(self) -> None:
         """
-        While the tab is hidden, the answer goes on, and the request is not sent again.
+        While the tab is hidden, the answer continues, and the request is not repeated.
         """
         answers = self.answers()
         await self.visitAnswers(answers)
@@ -169,7 +170,7 @@ class ReactTests(WebCase):
 
     async def test_refused(self) -> None:
         """
-        After a 502 each hook tries again, and the news know their place.
+        After a 502 each hook retries, and the news keep their position.
         """
         answers = self.answers()
         await self.visitAnswers(answers)
@@ -178,7 +179,7 @@ class ReactTests(WebCase):
         self.whole.refuse = 1
         before = len(self.whole.asked)
         self.cut()
-        await until(lambda: len(self.whole.asked) > before, "it is connected again")
+        await until(lambda: len(self.whole.asked) > before, "it has reconnected")
         answers.news.publish("two", event="question")
         await self.says("li", "two")
         self.assertEqual(await self.texts("li"), ["two", "one"])
@@ -189,7 +190,7 @@ class ReactTests(WebCase):
 
     async def test_unauthorised(self) -> None:
         """
-        After a 401 the hook shows why, and does not try again.
+        After a 401 the hook shows the reason, and does not retry.
         """
         answers = self.answers()
         page = answers.BUNDLE.read_text(encoding="utf-8").replace("Bearer secret", "Bearer x")

@@ -20,7 +20,7 @@ from tests.support.live import Child, LiveTestCase, reactor, until
 from tests.support.requirements import needs
 from twisted_sse import Channel, EventStream, EventStreamResource
 
-#: Follows C{/events}, and reports each event to the server, one after the other.
+#: Follows C{/events}, and reports each event to the server, one by one.
 SCRIPT = """
 const source = new EventSource(`${origin}/events`)
 let reported = Promise.resolve()
@@ -40,17 +40,17 @@ const {{ origin }} = new URL(process.argv[1])
 setInterval(() => {{}}, 60_000)
 {SCRIPT}"""
 
-#: Times told to the clients, in seconds.  Each differs enough from the others, and from what a
-#: client waits that receives nothing (5 s in Firefox, else 3), even on a busy machine.
+#: Reconnection times sent to the clients, in seconds.  Each differs enough from the others, and
+#: from the defaults of clients (5 s in Firefox, 3 in others), even on a busy machine.
 USUAL, LONG, DEFAULT = 0.6, 1.6, 3.0
 
-#: How much longer a client may stay away than it was notified.
+#: The allowed excess of a client's wait over the sent time.
 LATE = 1.3
 
 
 class Told(Resource):
     """
-    Where the script reports.
+    The target of the script's reports.
     """
 
     isLeaf = True
@@ -61,7 +61,7 @@ class Told(Resource):
 
     def render_POST(self, request: Any) -> bytes:
         """
-        Take a report.
+        Receive a report.
         """
         self.events.append(json.loads(request.content.read()))
         return b""
@@ -71,8 +71,8 @@ class ReconnectionTests:
     """
     Tests for one client, mixed into a L{LiveTestCase}.
 
-    @cvar greeting: what is sent to it at once, if it does not apply a C{retry} before the first
-        blank line.
+    @cvar greeting: the text sent to it immediately, if it does not apply a C{retry} before the
+        first blank line.
     """
 
     greeting: str | None = None
@@ -89,7 +89,7 @@ class ReconnectionTests:
         """
         Make the resource of a site.
 
-        @param events: what the client follows.
+        @param events: the stream that the client follows.
         """
         root = Resource()
         self.told = Told()
@@ -100,8 +100,8 @@ class ReconnectionTests:
 
     async def test_retry(self: Any) -> None:
         """
-        The client stays away as long as it was notified last: at the beginning of the response;
-        before the end, by a drain; and at the beginning of the next response.
+        The client waits for the time it received last: at the beginning of the response; before the
+        end, from a drain; and at the beginning of the next response.
         """
         arrivals: list[float] = []
 
@@ -119,7 +119,7 @@ class ReconnectionTests:
             ended = reactor.seconds()
             before = len(arrivals)
             end()
-            await until(lambda: len(arrivals) > before, "the client is back")
+            await until(lambda: len(arrivals) > before, "the client has reconnected")
             return arrivals[-1] - ended
 
         def endAll(resource: EventStreamResource) -> None:
@@ -141,8 +141,8 @@ class ReconnectionTests:
 
     async def test_position(self: Any) -> None:
         """
-        A client of a channel that is cut off before its first event receives what is published
-        meanwhile, and nothing else.
+        A client of a channel that is cut off before its first event receives the events published
+        meanwhile, and no others.
         """
         channel = Channel()
         came: list[str] = []
@@ -155,11 +155,11 @@ class ReconnectionTests:
         root = self.root(resource)
         channel.publish("not for it")
         await self.open(f"{self.serve(root).url}page")
-        await until(lambda: self.told.events, "the client knows its place")
+        await until(lambda: self.told.events, "the client has its position")
         [stream] = resource.streams
         stream.abort()
         sent = [channel.publish(str(number)) for number in range(3)]
-        await until(lambda: len(came) == 2, "the client is back")
+        await until(lambda: len(came) == 2, "the client has reconnected")
         sent.append(channel.publish("live"))
         await until(lambda: "live" in [data for _, data, _ in self.told.events])
         [_, data, place], *rest = self.told.events

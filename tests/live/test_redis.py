@@ -1,5 +1,5 @@
 """
-Tests that the store in Redis does what every store must, with a real server.
+Tests that the store in Redis fulfils the contract of stores, with a real server.
 """
 
 from __future__ import annotations

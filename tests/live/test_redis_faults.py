@@ -1,5 +1,5 @@
 """
-Tests for what may happen to a Redis server, or on the way to it, while two processes publish and
+Tests for faults of a Redis server, or on the connection to it, while two processes publish and
 deliver.
 
 With C{SSE_LONG=1} in the environment, a server is frozen for half a minute.
@@ -32,8 +32,8 @@ class KilledTests(SidesTestCase):
 
     async def test_killed(self) -> None:
         """
-        When the server is killed and started again everything goes on, for the streams that are
-        open and for one that was closed meanwhile.
+        When the server is killed and restarted everything continues, for open streams and for one
+        that was closed meanwhile.
         """
         await self.begin()
         gone = await self.one.read()
@@ -62,8 +62,8 @@ class KilledTests(SidesTestCase):
 
     async def test_killedWhileWriting(self) -> None:
         """
-        However often the server is killed while two processes publish, what was acknowledged is
-        stored once and all readers get exactly what is stored, in its order.
+        However often the server is killed while two processes publish, acknowledged events are
+        stored once and all readers get exactly the stored events, in their order.
         """
         await self.begin()
         acknowledged = []
@@ -92,7 +92,7 @@ class KilledTests(SidesTestCase):
 
     async def test_loading(self) -> None:
         """
-        While the server reads its file it is away, and then everything goes on.
+        While the server loads its file it is unavailable, and then everything continues.
         """
         await self.begin(timeout=2)
         await self.one.write("a")
@@ -112,7 +112,7 @@ class KilledTests(SidesTestCase):
 @needs("network", "redis")
 class FrozenTests(SidesTestCase):
     """
-    Tests for a server that does not answer.
+    Tests for a server that does not respond.
     """
 
     async def freeze(self, seconds: float) -> None:
@@ -142,14 +142,14 @@ class FrozenTests(SidesTestCase):
 
     async def test_stopped(self) -> None:
         """
-        A server that is frozen for long is noticed; what was published meanwhile is stored once or
-        not at all, and all readers get exactly what is stored.
+        A server that is frozen for long is noticed; events published meanwhile are stored once or
+        not at all, and all readers get exactly the stored events.
         """
         await self.freeze(30 if LONG else 3)
 
     async def test_stoppedBriefly(self) -> None:
         """
-        A pause that is shorter than the timeout costs nothing.
+        A pause shorter than the timeout has no effect.
         """
         await self.begin()
         self.server.stop()
@@ -163,13 +163,14 @@ class FrozenTests(SidesTestCase):
 
     async def test_once(self) -> None:
         """
-        What has an idempotency key is stored once, although the answer to the first try was lost.
+        An event with an idempotency key is stored once, even if the response to the first try was
+        lost.
         """
         await self.begin(timeout=2)
         self.server.stop()
         waiting = self.one.channel.publishAndWait("a", idempotencyKey="key")
         await deferLater(reactor, 0.1)
-        # The connection is lost, and what was sent is in the server's buffer.
+        # The connection is lost, and the sent command is in the server's buffer.
         self.one.store._session.commands.link.connection.abort("lost")
         await deferLater(reactor, 0.1)
         self.server.goOn()
@@ -180,7 +181,7 @@ class FrozenTests(SidesTestCase):
 
     async def test_sleeping(self) -> None:
         """
-        A command that takes the server's time makes it away for as long, and costs nothing else.
+        A slow command makes the server unavailable for its duration, without further effects.
         """
         await self.begin()
         process = deferToThread(self.server.cli, "DEBUG", "SLEEP", "1.5")
@@ -192,11 +193,11 @@ class FrozenTests(SidesTestCase):
 
     async def test_connections(self) -> None:
         """
-        Connections that are killed are made again, and nothing is lost.
+        Killed connections are replaced, and nothing is lost.
         """
         await self.begin()
         for number in range(10):
-            # With a key, since the connection may be lost between the command and its answer.
+            # With a key, since the connection may be lost between the command and its response.
             await self.one.channel.publishAndWait(f"{number}", idempotencyKey=f"{number}")
             self.server.ask("CLIENT", "KILL", "TYPE", "normal")
         await self.two.channel.publishAndWait("last", idempotencyKey="last")
@@ -205,7 +206,7 @@ class FrozenTests(SidesTestCase):
 
     def losses(self) -> float:
         """
-        @return: how many connections were lost.
+        @return: the number of lost connections.
         """
         return sum(
             figure.value

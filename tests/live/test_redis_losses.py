@@ -1,5 +1,5 @@
 """
-Tests for a Redis server that has lost something: events, or whole streams.
+Tests for a Redis server that has lost events, or whole streams.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from tests.support.requirements import needs
 from twisted_sse import Event
 from twisted_sse.store import NotStored
 
-#: How long to wait for a loss to be noticed: a store looks after its timeout.
+#: The wait until a loss is noticed: a store checks after its timeout.
 NOTICED = 0.8
 
-#: What the log says then.
+#: The log message about a loss.
 LOST = "may be lost"
 
 
@@ -31,8 +31,8 @@ class LossTests(SidesTestCase):
 
     async def assertNoticed(self, *before: str) -> None:
         """
-        Assert that all readers are notified soon that they may have missed something, although
-        nothing is published, and that publishing goes on, with new IDs.
+        Assert that all readers are soon notified that they may have missed events, even if nothing
+        is published, and that publishing continues, with new IDs.
         """
         await self.assertGot(*before, RESET)
         [event] = await self.one.write("new")
@@ -41,7 +41,7 @@ class LossTests(SidesTestCase):
         said = self.logged()
         self.assertEqual([line for line in said if LOST not in line], [])
         self.assertEqual(len(said), 2, "each process says it once")
-        # It is notified once, and the reader goes on from there.
+        # There is one notice, and the reader continues from there.
         reader = self.readers[0]
         reader.leave()
         await self.one.write("newest")
@@ -52,7 +52,7 @@ class LossTests(SidesTestCase):
 
     def logged(self) -> list[str]:
         """
-        @return: what was logged, besides that the server could not be reached.
+        @return: the log messages, except those about an unreachable server.
         """
         return [
             line
@@ -62,7 +62,7 @@ class LossTests(SidesTestCase):
 
     def resets(self) -> list[float]:
         """
-        @return: how many streams were reset, in each process.
+        @return: the number of reset streams, in each process.
         """
         return [
             figure.value
@@ -73,7 +73,7 @@ class LossTests(SidesTestCase):
 
     async def write(self) -> None:
         """
-        Start, and publish something.
+        Start, and publish events.
         """
         await self.begin()
         *_, last = await self.one.write("a", "b")
@@ -82,7 +82,7 @@ class LossTests(SidesTestCase):
 
     async def test_flushed(self) -> None:
         """
-        When everything is deleted, all receive a reset within the timeout.
+        When everything is deleted, all clients are notified within the timeout.
         """
         await self.write()
         self.server.cli("FLUSHALL")
@@ -90,7 +90,7 @@ class LossTests(SidesTestCase):
 
     async def test_deleted(self) -> None:
         """
-        So they are when a key is deleted, although there are always news in another.
+        Clients are notified when a key is deleted, even if there are constant news in another.
         """
         await self.write()
         others = [Side(self, name="other", store=side.store) for side in (self.one, self.two)]
@@ -105,7 +105,7 @@ class LossTests(SidesTestCase):
 
     async def test_restarted(self) -> None:
         """
-        So they are when the server starts again without its data.
+        Clients are notified when the server restarts without its data.
         """
         await self.write()
         self.server.kill()
@@ -114,7 +114,7 @@ class LossTests(SidesTestCase):
 
     async def test_newestDeleted(self) -> None:
         """
-        So they are when the newest entry is deleted.
+        Clients are notified when the newest entry is deleted.
         """
         await self.write()
         self.server.cli("XDEL", "t:news", self.latest)
@@ -122,7 +122,7 @@ class LossTests(SidesTestCase):
 
     async def test_trimmed(self) -> None:
         """
-        So they are when nothing is left of a stream.
+        Clients are notified when a stream is emptied.
         """
         await self.write()
         self.server.cli("XTRIM", "t:news", "MAXLEN", "0")
@@ -130,8 +130,8 @@ class LossTests(SidesTestCase):
 
     async def test_laterDeleted(self) -> None:
         """
-        So they are when nothing is left of a stream that has had greater IDs than they have seen;
-        and then everything goes on.
+        Clients are notified when a stream is emptied that has had greater IDs than they have seen;
+        and then everything continues.
         """
         await self.write()
         ms = int(self.latest.partition("-")[0])
@@ -145,8 +145,8 @@ class LossTests(SidesTestCase):
 
     async def test_othersTrimmed(self) -> None:
         """
-        No one is notified anything when events are dropped that all have received; but a client
-        that was away for longer is.
+        Clients are not notified when events are dropped that all have received, except a client
+        that was disconnected for longer.
         """
         await self.write()
         gone = await self.one.read()
@@ -159,13 +159,13 @@ class LossTests(SidesTestCase):
         await self.assertGot("a", "b", *map(str, range(200)), "c")
         # The window has the newest 100.
         gone.connect()
-        await until(lambda: RESET in gone.look(), "it is told")
+        await until(lambda: RESET in gone.look(), "the notice of the loss")
         self.assertEqual(self.resets(), [0, 0])
 
     async def test_flushedWhilePublishing(self) -> None:
         """
-        When everything is deleted while others publish, all are notified before they get what comes
-        after it, in order, and nothing twice.
+        When everything is deleted while others publish, all clients are notified before they get
+        later events, in order and each once.
         """
         await self.write()
         for number in range(300):
@@ -194,8 +194,8 @@ class LossTests(SidesTestCase):
 
     async def test_evicted(self) -> None:
         """
-        When the server drops the stream, since its memory is full, all are notified; and the log
-        has warned of it.
+        When the server evicts the stream, since its memory is full, all clients are notified; and
+        the log has warned about it.
         """
         self.server.ask("CONFIG", "SET", "maxmemory-policy", "allkeys-lru")
         await self.write()
@@ -204,7 +204,7 @@ class LossTests(SidesTestCase):
         self.server.ask("CONFIG", "SET", "maxmemory", "1mb")
         with contextlib.suppress(ReplyError):
             self.server.ask("SET", "big", "x" * 2**20)
-        # As long as there is no memory at all nothing can be read, which is said.
+        # While there is no memory at all nothing can be read, which is logged.
         await self.isAway()
         self.assertIn("t:news cannot be read: its memory is full", str(self.one.store.problem()))
         self.server.ask("CONFIG", "SET", "maxmemory", "0")
@@ -215,8 +215,8 @@ class LossTests(SidesTestCase):
 
     async def test_full(self) -> None:
         """
-        While the memory is full publishing fails, and is not tried in vain; the log says so once,
-        and when it is over.
+        While the memory is full publishing fails without useless retries; the log reports this
+        once, and its end.
         """
         await self.write()
         self.server.ask("CONFIG", "SET", "maxmemory", "1")
@@ -240,14 +240,14 @@ class LossTests(SidesTestCase):
 
     async def test_otherType(self) -> None:
         """
-        A key that holds something else is said, and the other channels of the store go on; when it
-        is deleted everything goes on.
+        A key of another type is reported, and the other channels of the store continue; after its
+        deletion everything continues.
         """
         await self.write()
         other = Side(self, name="other", store=self.one.store)
         reader = await other.read()
         self.server.ask("SET", "t:news", "hello")
-        await until(lambda: "not a stream" in str(self.one.store.problem()), "it is said")
+        await until(lambda: "not a stream" in str(self.one.store.problem()), "the message")
         await self.isAway()
         await other.write("fine")
         await self.assertGot("fine", readers=[reader])
@@ -300,7 +300,7 @@ class ClockTests(SidesTestCase):
 
     async def test_setBackAndLost(self) -> None:
         """
-        They increase even if the stream is lost, too.
+        The IDs increase even if the stream is lost, too.
         """
         await self.begin()
         await self.one.write("a")

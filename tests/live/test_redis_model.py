@@ -1,8 +1,8 @@
 """
-A model of channels in two processes that share a Redis server, to which everything happens: a client
-gets each event once and in order, or is first told that it has missed some.
+A model of channels in two processes that share a Redis server, with faults of every kind: a client
+gets each event once and in order, unless it is first notified that it has missed some.
 
-The truth is what is in the stream: the model looks at it after each step.
+The content of the stream is the reference: the model reads it after each step.
 
 With C{SSE_LONG=1} in the environment there are more examples.
 """
@@ -32,10 +32,10 @@ from twisted_sse.testing import MemoryClient
 
 EXAMPLES = 1000 if os.environ.get("SSE_LONG") == "1" else 60
 
-#: How long the server may take to answer, in seconds.
+#: The time the server may take to respond, in seconds.
 TIMEOUT = 0.05
 
-#: How many readers there are.
+#: The number of readers.
 READERS = 4
 
 prefixes = count()
@@ -71,8 +71,9 @@ class Reader:
 
     @ivar last: the ID of the last event received.
     @ivar must: the ID after which it must get everything; L{None} if that is not known.
-    @ivar mayReset: whether it may be notified that it has missed something.
-    @ivar mustReset: the ID after which it gets nothing before a reset; L{None} if none is due.
+    @ivar mayReset: whether it may be notified of missed events.
+    @ivar mustReset: the ID after which it gets nothing before a notice; L{None} if no notice is
+        required.
     """
 
     def __init__(self) -> None:
@@ -89,7 +90,7 @@ class Reader:
 
 class RedisMachine(RuleBasedStateMachine):
     """
-    Two processes, and what happens to them and to the server.
+    Two processes, and the faults of these and of the server.
     """
 
     server: RedisServer
@@ -102,7 +103,7 @@ class RedisMachine(RuleBasedStateMachine):
         #: All events that were ever seen in the stream, and those that were deleted alone.
         self.events: dict[EntryID, str] = {}
         self.deleted: set[EntryID] = set()
-        #: What became of what was published: an ID, or whether it may be stored.
+        #: The results of publishing: an ID, or whether the event may be stored.
         self.outcomes: dict[str, str | bool | None] = {}
         self.isFrozen = False
         #: Whether there is a loss that may not have been noticed.
@@ -130,8 +131,8 @@ class RedisMachine(RuleBasedStateMachine):
 
     def answers(self) -> None:
         """
-        Wait until the server has done everything: after its second answer, it has sent all that
-        belongs to what came before the first.
+        Wait until the server has done everything: after its second answer, it has sent all results
+        of commands before the first.
         """
         if not self.isFrozen:
             for _ in range(2):
@@ -164,7 +165,7 @@ class RedisMachine(RuleBasedStateMachine):
     @rule(number=st.integers(1, 5), isEvent=st.booleans(), settles=st.booleans())
     def add(self, number: int, isEvent: bool, settles: bool) -> None:
         """
-        Another program adds events, or rubbish.
+        Another program adds events, or invalid entries.
         """
         if not self.isFrozen:
             for _ in range(number):
@@ -189,7 +190,7 @@ class RedisMachine(RuleBasedStateMachine):
         reader.seen = 0
         headers = {"Last-Event-ID": reader.lastEventID} if reader.lastEventID else {}
         reader.browser = self.processes[side].server.get("/", headers)
-        # Its place may be gone, or before an entry that is not an event.
+        # Its position may be dropped, or before an entry that is not an event.
         reader.mayReset |= bool(reader.lastEventID)
         if not reader.lastEventID:
             reader.must = None
@@ -220,7 +221,7 @@ class RedisMachine(RuleBasedStateMachine):
 
     def lose(self) -> None:
         """
-        Everybody may be notified of a loss.
+        Every reader may be notified of a loss.
         """
         self.isLost = True
         for reader in self.readers:
@@ -266,7 +267,7 @@ class RedisMachine(RuleBasedStateMachine):
     @rule()
     def thaw(self) -> None:
         """
-        Let it go on.
+        Resume the server.
         """
         if self.isFrozen:
             self.server.goOn()
@@ -309,7 +310,7 @@ class RedisMachine(RuleBasedStateMachine):
     @rule(number=st.integers(0, 100))
     def deleteOne(self, number: int) -> None:
         """
-        Delete some other entry, which no one needs to notice.
+        Delete some other entry, which need not be noticed.
         """
         if not self.isFrozen:
             self.settle()
@@ -330,14 +331,14 @@ class RedisMachine(RuleBasedStateMachine):
             if number == 0:
                 self.lose()
             for reader in self.readers:
-                # What it has not read may be gone.
+                # Unread entries may be dropped.
                 if reader.browser is None:
                     reader.mayReset = True
 
     @rule(restarts=st.booleans())
     def restartServer(self, restarts: bool) -> None:
         """
-        Kill the server, and start it again with what it has.
+        Kill the server, and restart it with its data.
         """
         if not self.isFrozen and restarts:
             self.look()
@@ -373,7 +374,7 @@ class RedisMachine(RuleBasedStateMachine):
 
     def look(self) -> None:
         """
-        Look at the stream.
+        Read the stream.
         """
         for id, fields in self.server.ask("XRANGE", self.key, "-", "+"):
             if fields[0] == "data":
@@ -382,13 +383,13 @@ class RedisMachine(RuleBasedStateMachine):
     @rule()
     def settle(self) -> None:
         """
-        Wait until everything has happened: each reader has everything.
+        Wait until all is done: each reader has everything.
         """
         self.clock.settle()
         if self.isFrozen:
             self.check()
             return
-        # It connects again, looks whether all is as it was, and opens what is not open.
+        # It reconnects, checks whether everything is unchanged, and opens logs that are not open.
         for _ in range(1000):
             if all(
                 process.store.problem() is None and process.channel._storage.log is not None
@@ -413,7 +414,7 @@ class RedisMachine(RuleBasedStateMachine):
                 reader.must = ids[-1] if ids else None
                 reader.mayReset = False
         for data, outcome in self.outcomes.items():
-            assert outcome is not None, f"nobody knows what became of {data}"
+            assert outcome is not None, f"the result of {data} is unknown"
         stored = list(self.events.values())
         assert len(set(stored)) == len(stored), "something is stored twice"
         for data, outcome in self.outcomes.items():
@@ -453,7 +454,7 @@ class RedisMachine(RuleBasedStateMachine):
         if event.type == "stream-reset":
             assert reader.mayReset, "told for nothing"
             reader.must = reader.mustReset = None
-            # What is kept is sent again.
+            # Kept events are sent again.
             reader.last = EntryID(0, 0)
             return
         if event.type == "stream-position":
@@ -472,7 +473,7 @@ class RedisMachine(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         """
-        Let everything come to an end.
+        End everything.
         """
         if self.processes:
             self.thaw()
@@ -498,7 +499,8 @@ class RedisModelTests(RedisTestCase):
     def test_model(self) -> None:
         """
         Whatever happens to the server and to the stream, a client gets each event once and in
-        order, or is first told that it has missed some; and what was acknowledged is stored once.
+        order, unless it is first notified that it has missed some; and acknowledged events are
+        stored once.
         """
         machine = type("Machine", (RedisMachine,), {"server": self.server})
         run_state_machine_as_test(
@@ -508,7 +510,7 @@ class RedisModelTests(RedisTestCase):
                 stateful_step_count=25,
                 deadline=None,
                 suppress_health_check=list(HealthCheck),
-                # The time is real, so that no failure comes again exactly.
+                # The time is real, so failures cannot be repeated exactly.
                 phases=[Phase.generate],
                 report_multiple_bugs=False,
                 database=None,

@@ -1,6 +1,6 @@
 """
 Tests for the servers that a store can be connected to: replicas, Sentinels, clusters, with TLS and
-passwords, and through a network that is cut.
+passwords, and through an interrupted network.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class NetworkTests(SidesTestCase):
 
     async def test_cut(self) -> None:
         """
-        A network that is cut is noticed, and when it is mended nothing is lost or comes twice.
+        An interrupted network is noticed, and after its repair nothing is lost or duplicated.
         """
         proxy = Proxy(self, self.server)
         self.one, self.two = Side(self, proxy.url), Side(self)
@@ -48,7 +48,7 @@ class NetworkTests(SidesTestCase):
         await until(lambda: self.one.store.problem(), "it is noticed")
         self.assertIsNone(self.two.store.problem())
         proxy.mend()
-        await until(lambda: self.one.store.problem() is None, "it is mended")
+        await until(lambda: self.one.store.problem() is None, "the network is restored")
         await self.one.write("c")
         await self.assertGot(*self.stored())
         self.assertEqual([each for each in self.stored() if each != "lost"], ["a", "b", "c"])
@@ -56,8 +56,8 @@ class NetworkTests(SidesTestCase):
 
     async def test_nobodyThere(self) -> None:
         """
-        If there is no server, or another one, or one that says nothing, that is said once, opening
-        fails, and nothing is left when the store is closed.
+        A missing, wrong or silent server is reported once, opening fails, and nothing is left when
+        the store is closed.
         """
         server: Any = reactor.listenTCP(
             0, _Greeter.factory(b"HTTP/1.1 400\r\n"), interface="127.0.0.1"
@@ -85,7 +85,7 @@ class NetworkTests(SidesTestCase):
 
 class _Greeter(Protocol):
     """
-    Says something, and reads.
+    Sends a greeting, and reads.
     """
 
     def __init__(self, greeting: bytes) -> None:
@@ -140,8 +140,8 @@ class ReplicaTests(SidesTestCase):
 
     async def test_lostTail(self) -> None:
         """
-        When a replica is promoted that lacks the newest events, all are notified; publishing goes
-        on, and no ID is given twice.
+        When a replica is promoted that lacks the newest events, all clients are notified;
+        publishing continues, and no ID is used twice.
         """
         await self.replicate()
         proxy = Proxy(self, self.main)
@@ -164,11 +164,11 @@ class ReplicaTests(SidesTestCase):
         events += await self.two.write("f")
         await self.assertGot("a", "b", "c", "d", RESET, "e", "f")
         self.assertEqual(len({event.id for event in events}), 6)
-        # One that had the lost ones is notified, one that had none of them goes on exactly.
+        # A client that had lost events is notified, and one that had none of them resumes exactly.
         gone.connect()
         kept.connect()
         await self.assertGot("e", "f", readers=[kept])
-        await until(lambda: RESET in gone.look(), "it is told")
+        await until(lambda: RESET in gone.look(), "the notice of the loss")
 
     async def test_replica(self) -> None:
         """
@@ -196,8 +196,8 @@ class ReplicaTests(SidesTestCase):
 
     async def test_demoted(self) -> None:
         """
-        When the server has become a replica, and its address is that of another, we connect to
-        that, and nothing fails.
+        When the server has become a replica, and its address belongs to another, the store connects
+        to that, and nothing fails.
         """
         await self.replicate()
         proxy = Proxy(self, self.main)
@@ -217,12 +217,12 @@ class ReplicaTests(SidesTestCase):
 
     async def test_sentinel(self) -> None:
         """
-        When the Sentinels promote a replica, we connect to it, and everything goes on.
+        When the Sentinels promote a replica, the store connects to it, and everything continues.
         """
         await self.replicate()
         sentinel = await Sentinel(self, self.main).start()
         await until(lambda: "slaves=1" in sentinel.ask("INFO", "sentinel"), "it knows the replica")
-        # The first does not answer.
+        # The first does not respond.
         url = sentinel.url.replace("//", f"//127.0.0.1:{freePort()},")
         await self.begin(url)
         await self.one.write("a", "b")
@@ -271,7 +271,8 @@ class ClusterTests(SidesTestCase):
 
     async def test_moved(self) -> None:
         """
-        We connect to the server that has the keys, and to another when they are moved there.
+        The store connects to the server that has the keys, and to another when they are moved
+        there.
         """
         servers = await self.cluster()
         prefix, key = "{sse}:", "{sse}:news"
@@ -298,7 +299,7 @@ class ClusterTests(SidesTestCase):
 
     async def test_several(self) -> None:
         """
-        If the keys are on several servers, that is said, and what to do.
+        If the keys are on several servers, that is reported with a remedy.
         """
         servers = await self.cluster()
         store = self.store(f"redis://127.0.0.1:{servers[0].port}", prefix="")
@@ -306,7 +307,7 @@ class ClusterTests(SidesTestCase):
         for name in "a", "b", "c", "d":
             outcome: Any = store.open(name, MemoryTail(), 1)
             outcome.addBoth(outcomes.append)
-        await until(lambda: "such as {sse}:" in str(store.problem()), "it is said")
+        await until(lambda: "such as {sse}:" in str(store.problem()), "the message")
 
 
 @needs("network", "redis")
@@ -328,7 +329,7 @@ class LoginTests(SidesTestCase):
 
     async def test_password(self) -> None:
         """
-        With its password we get in.
+        With the right password the store logs in.
         """
         await self.begin(self.url)
         await self.one.write("a")
@@ -337,8 +338,8 @@ class LoginTests(SidesTestCase):
 
     async def test_wrongPassword(self) -> None:
         """
-        Without it we do not, which is said once, without any password; and we do as soon as it is
-        right.
+        With a wrong password it does not, which is reported once, without any password; and it logs
+        in as soon as the password is right.
         """
         for url, why in (
             (self.server.url, "it requires a password"),
@@ -365,7 +366,7 @@ class LoginTests(SidesTestCase):
 
     async def test_file(self) -> None:
         """
-        A password in a file is read at each connection; a file that is not there is named.
+        A password in a file is read at each connection; a missing file is named.
         """
         path = FilePath(mkdtemp(prefix="twisted-sse-"))
         self.addCleanup(path.remove)
@@ -383,7 +384,7 @@ class LoginTests(SidesTestCase):
 
     async def test_user(self) -> None:
         """
-        A user who may do nothing but what is needed can publish and read.
+        A user with only the necessary rights can publish and read.
         """
         needed = "+ping +xadd +xrange +xrevrange +xread +time +xtrim +evalsha +eval +get +set"
         self.server.ask("ACL", "SETUSER", "app", "on", ">pw", "~t:*", "~{t:*", *needed.split())
@@ -402,8 +403,7 @@ class LoginTests(SidesTestCase):
 
     async def test_readOnlyUser(self) -> None:
         """
-        A user who may only read gets everything that others publish, and is notified that
-        publishing is forbidden.
+        A user who may only read gets everything that others publish, and an error when publishing.
         """
         self.server.ask("ACL", "SETUSER", "app", "on", ">pw", "~t:*", "+@read", "+@connection")
         url = self.server.url.replace("//", "//app:pw@")
@@ -422,7 +422,7 @@ class LoginTests(SidesTestCase):
 
     async def test_forbidden(self) -> None:
         """
-        A right that is taken away is said, and everything goes on when it is given back.
+        A revoked right is reported, and everything continues when it is granted again.
         """
         self.server.ask("ACL", "SETUSER", "app", "on", ">pw", "~t:*", "+@all")
         self.one = Side(self, self.url)
@@ -431,7 +431,7 @@ class LoginTests(SidesTestCase):
         for command in "xread", "xrange":
             self.server.ask("ACL", "SETUSER", "app", f"-{command}")
             await self.one.write(command)
-            await until(lambda: "not allowed" in str(self.two.store.problem()), "it is said")
+            await until(lambda: "not allowed" in str(self.two.store.problem()), "the message")
             await deferLater(reactor, 1)
             self.server.ask("ACL", "SETUSER", "app", f"+{command}")
             await until(lambda: self.two.store.problem() is None, "it is over")
@@ -470,8 +470,8 @@ class TLSTests(SidesTestCase):
 
     async def test_ownAuthority(self) -> None:
         """
-        A server is trusted if its certificate is of the authority that the URL names, and for this
-        host; that of the system's authorities alone is not, which is said.
+        A server is trusted if its certificate is issued by the authority in the URL, for this host;
+        the system's authorities alone do not suffice, which is reported.
         """
         await self.startTLS("--tls-auth-clients", "no")
         trusting = f"?ssl_ca_certs={self.file('ca.pem')}"
@@ -494,7 +494,7 @@ class TLSTests(SidesTestCase):
 
     async def test_clientCertificate(self) -> None:
         """
-        A server that wants to know us gets our certificate.
+        A server that requires a client certificate gets one.
         """
         await self.startTLS("--tls-auth-clients", "yes")
         url = f"rediss://localhost:{self.tlsPort}?ssl_ca_certs={self.file('ca.pem')}"

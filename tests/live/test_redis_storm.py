@@ -1,7 +1,7 @@
 """
-Tests for two daemons that share a Redis server to which everything happens: it is killed and
-started again, it freezes, it cuts connections off, and a replica takes over, with or without the
-newest events.
+Tests for two daemons that share a Redis server with faults of every kind: it is killed and
+restarted, it freezes, it cuts off connections, and a replica takes over, with or without the newest
+events.
 
 With C{SSE_LONG=1} in the environment, two hundred readers resume five times around each of a hundred
 faults.
@@ -40,18 +40,19 @@ from twisted_sse import MessageEvent
 
 LONG = os.environ.get("SSE_LONG") == "1"
 
-#: How many readers there are, how often each resumes around a fault, and how often each fault comes.
+#: The number of readers, and how often each resumes around a fault, and how often each fault
+#: occurs.
 READERS = 204 if LONG else 12
 HOPS = 5 if LONG else 4
 ROUNDS = 15 if LONG else 1
 
-#: How many readers stay where they are, and show what a failover means for each.
+#: The number of readers that stay connected, and show the effect of a failover.
 STAYING = 4
 
-#: How many seconds a fault takes, while readers come and go.
+#: The duration of a fault in seconds, while readers connect and disconnect.
 SECONDS = 1.5 if LONG else 0.5
 
-#: How many publishers there are, and how many seconds each waits after an event.
+#: The number of publishers, and the pause of each after an event, in seconds.
 PUBLISHERS = 4
 PAUSE = 0.1 if LONG else 0.02
 
@@ -85,7 +86,7 @@ class Seen(NamedTuple):
 
 class Reset(NamedTuple):
     """
-    A reader received a reset.
+    A notice to a reader that it has lost events.
 
     @ivar place: the ID that it has from then on.
     """
@@ -95,9 +96,9 @@ class Reset(NamedTuple):
 
 class Lost(NamedTuple):
     """
-    The newest events that a replica had not got when it took over.
+    The newest events that a replica lacked when it took over.
 
-    @ivar fork: the last entry that it had got.
+    @ivar fork: the last entry that it had.
     @ivar events: the events after it.
     """
 
@@ -106,8 +107,8 @@ class Lost(NamedTuple):
 
     def isBetween(self, before: Seen | None, after: Seen) -> bool:
         """
-        Whether it is what was lost between two events (the first may itself be lost); what follows
-        may be all that is kept.
+        Whether this loss lies between two events, where the first may itself be lost; the next
+        events may be all kept ones.
         """
         fork = number(self.fork)
         if before in self.events:
@@ -119,7 +120,7 @@ class Reader(Follower):
     """
     A reader that changes between the daemons.
 
-    @ivar story: what it has received.
+    @ivar story: the events and notices it has received.
     @ivar resumed: how often it has reconnected with an ID.
     """
 
@@ -148,7 +149,7 @@ class Reader(Follower):
     @property
     def resets(self) -> int:
         """
-        How often it received a reset.
+        The number of notices of lost events.
         """
         return sum(isinstance(each, Reset) for each in self.story)
 
@@ -177,8 +178,7 @@ def eventsOf(entries: Sequence[Entry]) -> list[Seen]:
 
 class Histories:
     """
-    What may follow what: the sequence as it is in the end, from which those branch off that were
-    lost.
+    The permitted order of events: the final sequence, from which lost events branch off.
     """
 
     def __init__(self, kept: list[Seen], losses: Sequence[Lost]) -> None:
@@ -203,11 +203,11 @@ class Histories:
 
     def check(self, story: Sequence[Seen | Reset]) -> str | None:
         """
-        @return: what is wrong with what a reader has received; L{None} if it is right.
+        @return: the error in the events that a reader has received; L{None} if there is none.
         """
         before: Seen | None = None
         reset: Reset | None = None
-        # Each is notified of at most once.
+        # Each is reported at most once.
         left = list(self.losses)
         for seen in story:
             if isinstance(seen, Reset):
@@ -219,7 +219,8 @@ class Histories:
                 if seen not in self._follow.get(before, ()):
                     return f"{seen} follows {before}"
             else:
-                # What resumes gets all that is kept; what was there goes on from a place.
+                # A reader that resumes gets all kept events; a connected one continues from a
+                # position.
                 if seen not in (self.kept[0], self._firstAfter(reset.place)):
                     return f"{seen} follows {reset}"
                 loss = next((each for each in left if each.isBetween(before, seen)), None)
@@ -286,7 +287,7 @@ class StormTests(LiveTestCase):
             self,
             *(*command, f"--logfile={logFile.path}"),
             *("sse", "post", f"--port={port}", f"--store={self.pair.url}"),
-            # Enough for everything, so that no one is notified of a reset because it was dropped.
+            # Enough for everything, so that no reader gets a reset because of dropped events.
             *("--store-events=10000000", "--history=50"),
         )
 
@@ -302,7 +303,7 @@ class StormTests(LiveTestCase):
 
     async def hop(self, reader: Reader) -> None:
         """
-        Have a reader resume again and again, at one daemon or the other.
+        Have a reader resume repeatedly, at one daemon or the other.
         """
         for _ in range(HOPS):
             await deferLater(reactor, self.chance.uniform(0, 2 * SECONDS / HOPS))
@@ -345,7 +346,7 @@ class StormTests(LiveTestCase):
 
     async def disconnected(self) -> None:
         """
-        The server closes all connections, again and again.
+        The server closes all connections, repeatedly.
         """
         for _ in range(3):
             self.pair.master.ask("CLIENT", "KILL", "TYPE", "normal")
@@ -387,7 +388,7 @@ class StormTests(LiveTestCase):
         await until(lambda: isAfter(ahead, fork), "it has an event that will be lost")
         ahead.close()
         pair.shut()
-        # What it has received until now is carried out, or never.
+        # Commands received until now are carried out now, or never.
         pair.master.ask("CLIENT", "KILL", "TYPE", "normal")
         self.losses.append(Lost(fork, eventsOf(pair.master.entries(KEY, fork))))
         await deferLater(reactor, self.chance.uniform(0, SECONDS / 2))
@@ -400,21 +401,21 @@ class StormTests(LiveTestCase):
                 each.resets > count and isinstance(each.story[-1], Seen)
                 for each, count in zip(there, before, strict=True)
             ),
-            "those that were there are told",
+            "notices to the connected readers",
         )
         for reader in behind, ahead:
             reader.stopped = False
             reader.connect()
-        await until(lambda: isAfter(behind, begin) and isAfter(ahead, begin), "both go on")
-        # It had nothing that was lost.
+        await until(lambda: isAfter(behind, begin) and isAfter(ahead, begin), "both continue")
+        # It had none of the lost events.
         self.assertEqual(behind.resets, resets)
         await pair.replicate()
 
     async def test_storm(self) -> None:
         """
         Whatever happens to the server, each reader gets each event once and in order, wherever it
-        resumes; if events are lost, it is notified exactly there, and else never; all events that
-        were acknowledged are there, but for those.
+        resumes; if events are lost, it is notified exactly there, and never otherwise; all
+        acknowledged events are there, except for the lost ones.
         """
         await self.begin()
         running = [Deferred.fromCoroutine(publisher.run()) for publisher in self.publishers]
@@ -427,7 +428,7 @@ class StormTests(LiveTestCase):
             self.handedOver,
             self.failedOver,
         ] * ROUNDS
-        # Until there were as many as it says above.
+        # Until the number defined above is reached.
         faults += [self.killed, self.disconnected] * ((100 - len(faults)) // 2 if LONG else 0)
         self.chance.shuffle(faults)
         for fault in faults:

@@ -1,5 +1,5 @@
 """
-Tests for what other programs do to the streams of Redis, for large streams, and for closing a store.
+Tests for streams of Redis that other programs change, for large streams, and for closing a store.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ RUBBISH: list[list[Any]] = [
     ["sse", "begin"],
 ]
 
-#: Entries that are, although not as we make them.
+#: Entries that are events, even if in another form than ours.
 STRANGE: list[list[Any]] = [
     ["data", "plain"],
     ["data", "", "event", ""],
@@ -62,8 +62,8 @@ class ForeignTests(SidesTestCase):
 
     async def test_rubbish(self) -> None:
         """
-        What is not an event is skipped, with one line in the log, and everything else comes: to
-        those that are connected, to those that resume, and when the log is opened.
+        Entries that are not events are skipped, with one line in the log, and everything else
+        arrives: for connected clients, for those that resume, and when the log is opened.
         """
         await self.begin()
         resuming = await self.one.read()
@@ -86,7 +86,7 @@ class ForeignTests(SidesTestCase):
             for figure in side.store.figures()
             if figure.name == "skipped"
         }
-        # What only begins a stream is not counted.
+        # An entry that only begins a stream is not counted.
         self.assertEqual(skipped, {len(RUBBISH) - 1})
         lines = self.flushLogged()
         self.assertEqual(len(lines), 3, lines)
@@ -95,7 +95,7 @@ class ForeignTests(SidesTestCase):
 
     async def test_strange(self) -> None:
         """
-        Entries that were made in other ways are events.
+        Entries that were made in other ways are events, too.
         """
         opened = await OpenedLog.of(self.store())
         ids = [self.server.ask("XADD", "t:news", "*", *fields) for fields in STRANGE]
@@ -120,8 +120,8 @@ class ForeignTests(SidesTestCase):
 
     async def test_lastID(self) -> None:
         """
-        If someone has used the last ID there is, publishing fails and says why, and reading goes
-        on.
+        If another program has used the last possible ID, publishing fails with the reason, and
+        reading continues.
         """
         await self.begin()
         await self.one.write("a")
@@ -147,7 +147,7 @@ class LargeTests(SidesTestCase):
     async def test_many(self) -> None:
         """
         A process that could not follow for 100,000 events gets all of them, while others publish,
-        and its reactor is not held.
+        and its reactor is not blocked.
         """
         await self.begin(timeout=2, maxEvents=None)
         held = Held(self)
@@ -179,8 +179,8 @@ class LargeTests(SidesTestCase):
 
     async def test_topics(self) -> None:
         """
-        Reading the few events about a topic out of 100,000 holds the reactor for no long time, and
-        asks for no more pages than there are.
+        Reading the few events about a topic out of 100,000 does not block the reactor for long, and
+        requests no more pages than exist.
         """
         script = (
             "for i = 1, 100000 do redis.call('XADD', KEYS[1], '*', 'data', i, 'topic',"
@@ -199,7 +199,7 @@ class LargeTests(SidesTestCase):
 
     async def test_atOnce(self) -> None:
         """
-        100,000 events that are published in one turn all come, in order.
+        100,000 events that are published in one turn all arrive, in order.
         """
         await self.begin(timeout=PATIENCE, maxEvents=None)
         for number in range(100_000):
@@ -209,8 +209,7 @@ class LargeTests(SidesTestCase):
 
     async def test_batch(self) -> None:
         """
-        A batch with a key is stored as a whole, however many events and topics it has; or refused
-        as a whole.
+        A batch with a key is stored or refused as a whole, however many events and topics it has.
         """
         opened = await OpenedLog.of(self.store(timeout=PATIENCE, maxEvents=None), recent=0)
         many = [Record(Event(f"{number}")) for number in range(20_000)]
@@ -227,7 +226,7 @@ class LargeTests(SidesTestCase):
 
     async def test_largeEvents(self) -> None:
         """
-        Large events come, and are not asked for by the hundred.
+        Large events arrive, and are not requested by the hundred.
         """
         self.server.askAll(
             *(("XADD", "t:news", "*", "data", f"{number:10}" * 200_000) for number in range(50))
@@ -265,8 +264,8 @@ class ChannelTests(SidesTestCase):
 
     async def test_many(self) -> None:
         """
-        With hundreds of channels in a store, each is followed at once when it is opened, and gets
-        its own events.
+        With hundreds of channels in a store, each is followed immediately when it is opened, and
+        gets its own events.
         """
         store = self.store(timeout=5)
         began = time.monotonic()
@@ -281,7 +280,7 @@ class ChannelTests(SidesTestCase):
 
     async def test_openedWhileWaiting(self) -> None:
         """
-        A channel that is opened while others wait for news gets its events at once.
+        A channel that is opened while others wait for news gets its events immediately.
         """
         store = self.store(timeout=10)
         for number in range(50):
@@ -296,14 +295,14 @@ class ChannelTests(SidesTestCase):
 @needs("network", "redis")
 class ClosingTests(SidesTestCase):
     """
-    Tests for closing a store, in every state.  That no connection and no delayed call is left is
-    what trial checks.
+    Tests for closing a store, in every state.  trial checks that no connection or delayed call is
+    left.
     """
 
     async def test_everyMoment(self) -> None:
         """
         A store can be closed at any moment: while it connects, opens, publishes, reads, waits, is
-        away, or reconnects; then nothing is left waiting.
+        unreachable, or recovers; then nothing is left waiting.
         """
         self.server.ask("XADD", "t:news", "*", "data", "x")
         for state in "there", "frozen", "gone":
@@ -353,7 +352,7 @@ class ClosingTests(SidesTestCase):
 
 class Held:
     """
-    Measures how long the reactor is held at most.
+    Measures the longest time for which the reactor is blocked.
 
     @ivar longest: in seconds of the processor, since the machine may be busy with other things.
     """

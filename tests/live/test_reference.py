@@ -1,5 +1,5 @@
 """
-The site of the documentation: what is on the pages of the API, how all pages look, and how they are found.
+Tests for the documentation site: the pages of the API, and the appearance and search of all pages.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ try:
 except ImportError:
     WebDriverWait = None  # type: ignore[assignment,misc]
 
-#: Packages that no one imports from: a command, and tools of ours.
+#: Packages that are not imported by users: a command, and our own tools.
 NOT_PUBLIC = {
     "twisted_sse.cli",
     "twisted_sse.daemon.processes",
@@ -69,7 +69,7 @@ def apiPages() -> list[Path]:
 
 def allPages() -> list[Path]:
     """
-    Find the pages that were written, without those that lead to them.
+    Find the pages that were written, without redirects to them.
     """
     written = [path.with_suffix(".html").name for path in DOCS.glob("*.md")]
     return [*(build() / name for name in sorted(written)), *apiPages()]
@@ -78,7 +78,7 @@ def allPages() -> list[Path]:
 @needs("docs")
 class ReferenceTests(SynchronousTestCase):
     """
-    What is on the pages.
+    Tests for the content of the pages.
     """
 
     def test_names(self) -> None:
@@ -99,7 +99,7 @@ class ReferenceTests(SynchronousTestCase):
 
     def test_lookedUp(self) -> None:
         """
-        So are the names that people look for.
+        The names that users look for are described.
         """
         names = {
             "twisted_sse.channel.Channel.publish",
@@ -118,7 +118,7 @@ class ReferenceTests(SynchronousTestCase):
 
     def test_packages(self) -> None:
         """
-        The face of each package has a page.
+        The public interface of each package has a page.
         """
         faces = {
             ".".join(face.parent.relative_to(ROOT).parts)
@@ -128,7 +128,7 @@ class ReferenceTests(SynchronousTestCase):
 
     def test_site(self) -> None:
         """
-        The pages have the search box, the contents and the switch of the others.
+        The pages have the search box, the contents and the theme switch of the others.
         """
         for page in apiPages():
             text = page.read_text("utf-8")
@@ -138,7 +138,7 @@ class ReferenceTests(SynchronousTestCase):
 
     def described(self) -> list[str]:
         """
-        The names that are described.
+        The described names.
         """
         definition = re.compile(r'<dt [^>]*id="(twisted_sse\.[^"]+)"')
         return [name for page in apiPages() for name in definition.findall(page.read_text("utf-8"))]
@@ -154,7 +154,7 @@ class ReferenceTests(SynchronousTestCase):
 @needs("docs", "browser", "network")
 class LookTests(Browsing):
     """
-    How the pages look.
+    Tests for the appearance of the pages.
     """
 
     async def test_phone(self) -> None:
@@ -167,7 +167,7 @@ class LookTests(Browsing):
 
     async def test_tables(self) -> None:
         """
-        On a desktop no table has to be scrolled.
+        On a desktop no table needs scrolling.
         """
         script = (
             "return [...document.querySelectorAll('.table-wrapper')]"
@@ -203,7 +203,7 @@ class LookTests(Browsing):
 
     def looks(self, browser: Any, pages: list[Path]) -> dict[str, list[list[str]]]:
         """
-        Look at pages by day and by night.
+        Check pages in the light and the dark theme.
         """
         looks: dict[str, list[list[str]]] = {}
         for scheme in "light", "dark":
@@ -222,12 +222,12 @@ class LookTests(Browsing):
 @needs("docs", "browser", "network")
 class FindingTests(Browsing):
     """
-    How pages are found.
+    Tests for finding pages.
     """
 
     async def test_moved(self) -> None:
         """
-        What was at another address leads to its page.
+        An old address redirects to its page.
         """
         redirects = runpy.run_path(str(DOCS / "conf.py"))["redirects"]
         ends = await deferToThread(self.follow, await self.browse(), list(redirects))

@@ -187,7 +187,7 @@ class RequestTests(LiveTestCase):
 
     async def test_gzip(self) -> None:
         """
-        Inside a wrapper that compresses, events still arrive at once and uncompressed.
+        Inside a wrapper that compresses, events still arrive immediately and uncompressed.
         """
 
         resource = EventStreamResource(greet)
@@ -222,7 +222,7 @@ class RequestTests(LiveTestCase):
         _, response = server.get()
         started = reactor.seconds()
         await until(lambda: len(response.comments) >= 5)
-        # One of the five came with the headers.
+        # One of the five was sent with the headers.
         self.assertGreaterEqual(reactor.seconds() - started, 0.19)
         self.assertEqual(response.events, [])
 

@@ -92,7 +92,7 @@ class RestartTests(LiveTestCase):
             daemon = self.daemon(port, path)
             await until(
                 lambda: all(each.response.status == 200 and each._client for each in followers),
-                "all are back",
+                "all have reconnected",
                 3 * PATIENCE,
             )
         finally:

@@ -1,5 +1,5 @@
 """
-Tests for C{twisted-sse serve} as someone runs it: on a terminal, and without one.
+Tests for C{twisted-sse serve} as users run it: on a terminal, and without one.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from twisted_sse.release import release
 
 class Terminal:
     """
-    A command on a terminal of its own.
+    A command on its own terminal.
     """
 
     def __init__(self, test: Any, *command: str, **environ: str) -> None:
@@ -31,7 +31,7 @@ class Terminal:
         environment = {**test.environment, **environ}
 
         def own() -> None:
-            # The terminal that Ctrl-C comes from.
+            # The terminal from which Ctrl-C is sent.
             os.setsid()
             os.close(os.open(os.ttyname(slave), os.O_RDWR))
             signal.signal(signal.SIGINT, signal.SIG_DFL)
@@ -52,7 +52,7 @@ class Terminal:
 
     def waitFor(self, text: str) -> None:
         """
-        Read until there is this text.
+        Read until this text appears.
         """
         deadline = time.monotonic() + PATIENCE
         while text not in self.text:
@@ -92,8 +92,8 @@ class TerminalTests(DaemonMixin):
 
     def test_whole(self) -> None:
         """
-        What is served is shown once, then only warnings; Ctrl-C asks the clients to reconnect, and
-        ends the daemon with status 0.
+        The served sources are shown once, then only warnings; Ctrl-C asks the clients to reconnect,
+        and ends the daemon with status 0.
         """
         (self.directory / "app.log").write_text("one\n", encoding="ascii")
         terminal = Terminal(self, *SERVE, "app.log", "--port", str(self.port), NO_COLOR="1")
@@ -128,7 +128,8 @@ Press Ctrl-C to stop.
 
     def test_twice(self) -> None:
         """
-        A second Ctrl-C ends it at once, whatever it waits for, and its command with it.
+        A second Ctrl-C ends the daemon immediately, whatever it waits for, together with its
+        command.
         """
         command = "trap '' TERM; echo pid $$ ready; sleep 100"
         options = ("--port", str(self.port), "--drain", "60", "--drain-delay", "60")
@@ -162,7 +163,7 @@ class ServeTests(DaemonMixin):
 
     def test_text(self) -> None:
         """
-        The log is text on standard error, nothing else is, and standard output is the access log's.
+        Standard error has only the log, as text, and standard output is for the access log.
         """
         (self.directory / "app.log").write_text("one\n", encoding="ascii")
         process = subprocess.Popen(
@@ -211,8 +212,8 @@ class ServeTests(DaemonMixin):
 
     def test_second(self) -> None:
         """
-        A second daemon in the same directory works, on a port of its own, and leaves no files; on the
-        same port it reports which is free.
+        A second daemon in the same directory works, on its own port, and leaves no files; on the
+        same port it reports a free one.
         """
         first = self.spawn(*SERVE, "--port", str(self.port))
         until(self.isListening)
@@ -232,7 +233,8 @@ class ServeTests(DaemonMixin):
 
     def test_once(self) -> None:
         """
-        What a pipe had is shown to the first client, although it comes late, and then the daemon ends.
+        The lines of a pipe are sent to the first client, even if it connects late, and then the
+        daemon ends.
         """
         process = self.spawn(*SERVE, "-", "--once", "--port", str(self.port), stdin=subprocess.PIPE)
         assert process.stdin is not None

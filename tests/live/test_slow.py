@@ -67,8 +67,8 @@ class SlowReaderTests(LiveTestCase):
 
     async def test_dropOldest(self) -> None:
         """
-        With DROP_OLDEST the client learns how many events it missed, where they are missing, and
-        gets the rest in order.
+        With DROP_OLDEST the client receives the number of missed events, where they are missing,
+        and gets the rest in order.
         """
         client, response, stream = await self.stalled(slow=SlowReader.DROP_OLDEST)
         sent = fill(stream)
@@ -116,7 +116,7 @@ class SlowReaderTests(LiveTestCase):
 
     async def test_stallTimeout(self) -> None:
         """
-        A client that takes no byte for C{stallTimeout} is disconnected, even with little queued.
+        A client that reads nothing for C{stallTimeout} is disconnected, even with little queued.
         """
         started = reactor.seconds()
         client, response, stream = await self.stalled(stallTimeout=0.3)
@@ -138,7 +138,8 @@ class SlowReaderTests(LiveTestCase):
         for _ in range(16):
             await deferLater(reactor, 0.06)
             self.assertFalse(stream.closed)
-            # In total less than what makes the client's kernel advertise room to the server.
+            # In total less than the amount that makes the client's kernel advertise room to the
+            # server.
             client.doRead(4096)
         client.startReading()
         await until(lambda: not stream.bytesPending)
@@ -192,8 +193,8 @@ class SlowReaderTests(LiveTestCase):
 
     async def test_endWaits(self) -> None:
         """
-        A stream that is ending is not closed until all it was sent has left, and that arrives
-        whole.
+        A stream that is ending is not closed until everything sent has been written, and all of it
+        arrives.
         """
         client, response, stream = await self.stalled()
         sent = fill(stream)
@@ -281,7 +282,7 @@ class FairnessTests(LiveTestCase):
         self.assertEqual(other.data, ["hello"])
         # A turn takes 5 ms or 16 KiB; the rest is for this test's client.
         self.assertLess(longest, 0.5)
-        await until(lambda: flood.events, "the flood goes on")
+        await until(lambda: flood.events, "the flood continues")
         client.close()
         await until(lambda: CloseReason.CLIENT in self.reasons.closedFor)
 

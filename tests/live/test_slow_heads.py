@@ -1,5 +1,5 @@
 """
-Tests for a daemon that few descriptors are left for, while clients send their requests slowly.
+Tests for a daemon that is short of descriptors, while clients send their requests slowly.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from tests.support.daemons import FOREGROUND, LOCAL, PATIENCE, Client, DaemonMix
 from tests.support.processes import residentMemory
 from tests.support.requirements import needs
 
-#: How many files the daemon may open, and how many connections the attacker makes.
+#: The daemon's limit on open files, and the attacker's number of connections.
 FILES = 256
 ATTACKERS = 270
 
-#: How long the attack lasts, and how often each connection adds a byte, in seconds.
+#: The duration of the attack, and the interval at which each connection adds a byte, in seconds.
 ATTACK = 4.0
 BYTE = 0.5
 
-#: How long an answer may take meanwhile, in seconds, and how much more memory may be used, in bytes.
+#: The longest response time meanwhile, in seconds, and the allowed additional memory, in bytes.
 LONGEST = 1.5
 MEMORY = 40 * 2**20
 
@@ -40,9 +40,9 @@ HELLO = bytes.fromhex("1603010200010001fc0303")
 
 class Attacker:
     """
-    Many connections that each add a byte from time to time, and are made anew when they are closed.
+    Many connections that each add a byte from time to time, and reconnect when they are closed.
 
-    @ivar made: how many there have been.
+    @ivar made: the number of connections made.
     """
 
     def __init__(self, address: Any, head: bytes) -> None:
@@ -64,7 +64,7 @@ class Attacker:
             try:
                 connection.send(self._head)
             except OSError:
-                # It is not connected yet: it has nothing to say at first.
+                # It is not connected yet: it sends nothing at first.
                 pass
         else:
             # The backlog of a UNIX socket is full.
@@ -72,7 +72,7 @@ class Attacker:
 
     def step(self, seconds: float) -> None:
         """
-        Go on for a moment.
+        Continue for a moment.
         """
         for key, _ in self._selector.select(seconds):
             connection: Any = key.fileobj
@@ -128,8 +128,8 @@ class SlowHeadTests(DaemonMixin):
         """
         Attack a daemon.
 
-        @return: a function that lasts for the time of the attack, and calls what it is given again
-            and again, which may not take too long.
+        @return: a function that runs for the duration of the attack, and repeatedly calls its
+            argument, which must not take too long.
         """
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
@@ -166,9 +166,9 @@ class SlowHeadTests(DaemonMixin):
 
     def test_heads(self) -> None:
         """
-        While one address holds more connections than there may be files and adds a byte to each from
-        time to time, requests of the same address are answered, streams stay open, passwords are
-        read, and new streams open.
+        While one address holds more connections than the limit on files and adds a byte to each
+        from time to time, requests of the same address are answered, streams stay open, passwords
+        are read, and new streams open.
         """
         (self.directory / "users").write_text("a:b\n", encoding="ascii")
         process = self.begin("--auth", "file:users", "--access-log=access.log")
@@ -200,7 +200,7 @@ class SlowHeadTests(DaemonMixin):
 
     def test_handshakes(self) -> None:
         """
-        The same holds for TLS handshakes that come a byte at a time.
+        The same holds for TLS handshakes that arrive byte by byte.
         """
         self.writeKey()
         secure = freePort()
@@ -241,8 +241,8 @@ class SlowHeadTests(DaemonMixin):
 
     def test_streams(self) -> None:
         """
-        When there are as many streams as there may be, the clients beyond leave their connections at
-        once, and requests are answered, while others send their requests slowly.
+        At the limit on streams, further clients close their connections immediately, and requests
+        are answered, while others send their requests slowly.
         """
         process = self.begin("--interval=0.02")
         streams = []
@@ -250,7 +250,7 @@ class SlowHeadTests(DaemonMixin):
             client = self.client()
             client.readUntil(b"\n\n")
             if client.received.count(b"retry: ") > 1:
-                # It is asked to reconnect, and the connection is closed.
+                # It receives a C{retry}, and the connection is closed.
                 self.assertTrue(client.readAll().endswith(b"\r\n0\r\n\r\n"))
                 break
             streams.append(client)

@@ -1,6 +1,5 @@
 """
-Tests for L{twisted_sse.store.sqlite} with processes that are killed, disks that are full, and many
-events.
+Tests for L{twisted_sse.store.sqlite} with killed processes, full disks, and many events.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ from tests.support.stores import SQLiteTestCase, contents
 from twisted_sse.store import NotKept, NotStored
 from twisted_sse.store.sqlite import writer
 
-#: How often the writer is killed.
+#: The number of times the writer is killed.
 KILLS = int(os.environ.get("SSE_KILLS", "30"))
 
 
@@ -44,9 +43,9 @@ class KillTests(SQLiteTestCase):
 
     async def test_killed(self) -> None:
         """
-        Whenever the process is killed, all events that it reported as stored are there,
-        in order and once, the file is sound, no ID is given twice, and from each ID of any run one
-        can go on exactly.
+        Whenever the process is killed, all events that it reported as stored are there, in order
+        and once, the file is intact, no ID is used twice, and clients can resume exactly from each
+        ID of any run.
         """
         choice = random.Random(14)
         stored: dict[int, str] = {}
@@ -75,7 +74,7 @@ class KillTests(SQLiteTestCase):
         for index in choice.sample(range(len(ids)), 200):
             follows = await keeper.log.read(ids[index], 1000)
             self.assertEqual(follows, records[index + 1 : index + 1 + len(follows)])
-        # Each run goes up, and begins again after what the one before said last.
+        # Each run counts up, and begins after the last report of the previous one.
         data = [int(each or 0) for each in contents(records)]
         again = sum(after != before + 1 for before, after in pairwise(data))
         self.assertLess(again, KILLS)
@@ -83,8 +82,8 @@ class KillTests(SQLiteTestCase):
 
     async def test_reactorEnds(self) -> None:
         """
-        What was appended before the reactor ends is stored and reported, although the application
-        has not closed the store, and the file is closed.
+        Events appended before the reactor ends are stored and reported, even if the store was not
+        closed, and the file is closed.
         """
         with self.write(1, "1000") as process:
             output, _ = process.communicate()
@@ -107,12 +106,12 @@ def _mounted(path: str, options: str) -> Iterator[None]:
 @needs("root")
 class DiskTests(SQLiteTestCase):
     """
-    Tests for disks, which are made of memory.
+    Tests for disks, simulated in memory.
     """
 
     async def test_fullAndFree(self) -> None:
         """
-        A disk that is full costs what is published meanwhile, which is said, and nothing else.
+        A full disk loses only the events published meanwhile, which is reported.
         """
         self.patch(writer, "PAUSE", 0.05)
         with _mounted(self.folder, "size=2m"):
@@ -148,8 +147,7 @@ class DiskTests(SQLiteTestCase):
 
     async def test_readOnly(self) -> None:
         """
-        A disk that cannot be written is refused in words that say so, and works when it
-        can.
+        A disk that cannot be written is refused with a clear message, and works once it can.
         """
         with _mounted(self.folder, "size=2m"):
             subprocess.run(["mount", "-o", "remount,ro", self.folder], check=True)
@@ -173,8 +171,8 @@ class ManyTests(SQLiteTestCase):
 
     async def test_opensQuickly(self) -> None:
         """
-        A store with a million events is open as soon as an empty one, nearly: it takes less than a
-        quarter of a second.
+        A store with a million events opens almost as fast as an empty one: in less than a quarter
+        of a second.
         """
         store = self.store(maxEvents=None)
         keeper = await self.keep(store)
@@ -192,8 +190,8 @@ class ManyTests(SQLiteTestCase):
 
     async def test_readingWhileWriting(self) -> None:
         """
-        Readers who begin while 40,000 events are stored and old ones dropped get each event once
-        and in order, or are notified.
+        Readers that begin while 40,000 events are stored and old ones dropped get each event once
+        and in order, or a notice.
         """
         store = self.store(maxEvents=20_000)
         keeper = await self.keep(store)
@@ -231,7 +229,7 @@ class ManyTests(SQLiteTestCase):
 
     async def test_trimmingUnderReading(self) -> None:
         """
-        A reader that is overtaken by the trimming receives a reset, never events with a gap.
+        A reader that is overtaken by the trimming gets a notice, and never events with a gap.
         """
         store = self.store(maxEvents=1000)
         keeper = await self.keep(store)

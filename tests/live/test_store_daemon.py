@@ -1,5 +1,5 @@
 """
-Tests for a daemon with a store as a process: where it cannot start, and a disk that is full.
+Tests for a daemon with a store as a process: failures to start, and a full disk.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class StoreMixin(DaemonMixin):
         """
         Make a request.
 
-        @return: the status, and the body of the answer.
+        @return: the status, and the body of the response.
         """
         url = f"http://localhost:{self.port}{path}"
         request = urllib.request.Request(url, body, {"Content-Type": "text/plain", **headers})
@@ -70,11 +70,11 @@ class StoreMixin(DaemonMixin):
 
     def untilAnswered(self, status: int, path: str, body: bytes | None = None) -> None:
         """
-        Make a request again and again, until it has this status.
+        Repeat a request until it has this status.
         """
 
         def isAnswered() -> bool:
-            # Each is a line of the log, which nothing reads yet.
+            # Each is a line of the log, which is not read yet.
             time.sleep(0.2)
             return self.ask(path, body)[0] == status
 
@@ -108,8 +108,8 @@ class StopTests(StoreMixin):
 
     def test_inFlight(self) -> None:
         """
-        Who publishes when the daemon is asked to end is answered when the event is stored, also if
-        the rest of it comes only then; what was answered is there after a restart.
+        A publisher gets its response when the event is stored, even if the daemon is asked to stop,
+        and the rest of the event arrives only then; acknowledged events are there after a restart.
         """
         process = self.serve()
         begin = self.publish("begin")
@@ -148,7 +148,7 @@ class RefusalTests(StoreMixin):
     def test_inUse(self) -> None:
         """
         A second daemon on the same file is refused in one line with the number of the first, which
-        goes on.
+        continues.
         """
         process = self.serve()
         self.publish("one")
@@ -172,7 +172,7 @@ class RefusalTests(StoreMixin):
 
     def test_nowhere(self) -> None:
         """
-        A missing directory is refused, and so is one where not even root can make files.
+        A missing directory is refused, and so is one where not even root can create files.
         """
         result = self.run_(*SERVE, "post", "--store=nowhere/events.db")
         self.assertEqual(result.returncode, 64)
@@ -189,8 +189,8 @@ class RefusalTests(StoreMixin):
 
     def test_foreign(self) -> None:
         """
-        A database of another program is left as it is.  C{twistd} that becomes a daemon says so in
-        one line of its log, and its caller learns it.
+        A database of another program stays unchanged.  C{twistd} as a daemon reports this in one
+        line of its log, and to its caller.
         """
         path = self.directory / "events.db"
         with sqlite3.connect(path) as connection:
@@ -224,7 +224,7 @@ class BackgroundTests(StoreMixin):
 
     def test_background(self) -> None:
         """
-        The store is opened by the daemon, which can be started again.
+        The store is opened by the daemon, which can be restarted.
         """
         ids = set()
         for _ in range(2):
@@ -257,7 +257,7 @@ class JailTests(StoreMixin):
 
     def test_jail(self) -> None:
         """
-        The store is in the chroot, as its name says, and is there again for the next daemon.
+        The store is in the chroot, under its name, and available to the next daemon.
         """
         jail = self.directory / "jail"
         jail.mkdir()
@@ -289,14 +289,14 @@ class JailTests(StoreMixin):
 @needs("network", "root")
 class FullDiskTests(StoreMixin):
     """
-    Tests for a disk that is full.
+    Tests for a full disk.
     """
 
     def test_full(self) -> None:
         """
         Events are delivered while the disk is full, but publishers learn that they are not kept;
-        when there is space again all is well, and clients of the next daemon receive a reset.  The
-        log says both once.
+        when there is space again everything works, and clients of the next daemon are notified of
+        missing events.  The log reports both once.
         """
         disk = self.directory / "disk"
         disk.mkdir()
@@ -324,7 +324,7 @@ class FullDiskTests(StoreMixin):
         self.assertEqual(self.ask("/readyz"), (200, "ok"))
         self.untilAnswered(200, "/healthz/delivery")
         client.readUntil(b"data: again\n")
-        # The memory still has what the store has not.
+        # The memory still has the events that the store lacks.
         self.assertNotIn(b"event: stream-reset\n", self.resume(first, "again"))
         process.terminate()
         output = self.finish(process)
@@ -344,8 +344,8 @@ class BrokenTests(StoreMixin):
 
     def test_garbage(self) -> None:
         """
-        A file that was broken while no daemon ran is set aside: this is said once, in the log and in
-        the metrics, and clients of the old one are notified.
+        A file that was corrupted while no daemon ran is set aside: this is reported once, in the
+        log and in the metrics, and clients with its IDs are notified.
         """
         process = self.serve()
         identifier = self.publish("one")

@@ -1,5 +1,5 @@
 """
-Tests for lines that are kept in a store over a restart of the daemon.
+Tests for lines that are kept in a store across a restart of the daemon.
 """
 
 from __future__ import annotations
@@ -55,8 +55,8 @@ class LinesTests(DaemonMixin):
 
     def test_ids(self) -> None:
         """
-        After a restart no line gets an ID that was given before; an ID of a line's own may come
-        again, and then means the newest.
+        After a restart no line gets an ID that was used before; an ID in a line may be repeated,
+        and then means the newest.
         """
         process = self.serve()
         assert process.stdin is not None
@@ -79,14 +79,14 @@ class LinesTests(DaemonMixin):
 
     def test_killed(self) -> None:
         """
-        Lines that were read before the daemon was killed are there.
+        Lines that were read before the daemon was killed are kept.
         """
         process = self.serve()
         assert process.stdin is not None
         process.stdin.write("".join(f"{count}\n" for count in range(200)))
         self.client().readUntil(b"data: 199\n")
         ids = self.follow("", *map(str, range(191, 200)))
-        # The daemon reads no more before the others are stored.
+        # The daemon reads no more until the others are stored.
         process.stdin.write("last\n")
         self.follow(ids[-1], "last")
         process.kill()

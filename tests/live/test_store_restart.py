@@ -1,5 +1,5 @@
 """
-Tests for a daemon with a store that is stopped, or killed, and started again.
+Tests for a daemon with a store that is stopped, or killed, and restarted.
 
 With C{SSE_LONG=1} in the environment, a thousand readers resume after each of a hundred kills.
 """
@@ -32,8 +32,7 @@ from tests.support.requirements import needs
 
 LONG = os.environ.get("SSE_LONG") == "1"
 
-#: How often the daemon is killed, how many readers resume each time, and how many publishers there
-#: are.
+#: The numbers of kills of the daemon, of readers that resume each time, and of publishers.
 KILLS = 100 if LONG else 30
 READERS = 1000 if LONG else 20
 PUBLISHERS = 4
@@ -53,9 +52,9 @@ class Daemons:
     """
     A daemon with a store, and another that is ready to take its place.
 
-    @ivar port: where they listen.
+    @ivar port: their port.
     @ivar log: their log.
-    @ivar current: the one that runs.
+    @ivar current: the running one.
     """
 
     def __init__(self, test: LiveTestCase, *options: str) -> None:
@@ -85,7 +84,7 @@ class Daemons:
 
     def assertSilent(self) -> None:
         """
-        Assert that nothing has gone wrong.
+        Assert that no error has occurred.
         """
         log = self.log.getContent().decode()
         self._test.assertNotIn("Traceback", log)
@@ -104,7 +103,7 @@ class StoreRestartTests(LiveTestCase):
         """
         Connect readers.
 
-        @param wait: after how many milliseconds they reconnect.
+        @param wait: the delay before they reconnect, in milliseconds.
         """
         followers = [Follower(("127.0.0.1", port), wait) for _ in range(count)]
 
@@ -133,11 +132,11 @@ class StoreRestartTests(LiveTestCase):
 
     async def test_killed(self) -> None:
         """
-        When the daemon is killed again and again while events are published, each event that was
-        acknowledged is there, and each reader gets each event once and in order.
+        When the daemon is killed repeatedly while events are published, each acknowledged event is
+        there, and each reader gets each event once and in order.
         """
         allowDescriptors(self, 2 * READERS + 100)
-        # Enough for everything, so that no client receives a reset.
+        # Enough for everything, so that no reader gets a reset.
         daemons = Daemons(self, "post", "--store-events=10000000", "--history=100")
         followers = self.follow(daemons.port, READERS)
         await self.allOpen(followers)
@@ -179,8 +178,8 @@ class StoreRestartTests(LiveTestCase):
 
     async def test_terminated(self) -> None:
         """
-        On SIGTERM everything is stored and the exit status is 0; readers resume exactly, those who
-        were away as well.
+        On SIGTERM everything is stored and the exit status is 0; readers resume exactly, including
+        those that were disconnected.
         """
         daemons = Daemons(self, "post", "--history=3")
         [away, *followers] = self.follow(daemons.port, 3)
@@ -256,7 +255,7 @@ class BrowserTests(Browsing):
         )
 
 
-#: Follows the stream in a page of the daemon's.
+#: Follows the stream in a page of the daemon.
 FOLLOW = """
 window.told = [];
 const source = new EventSource("/");

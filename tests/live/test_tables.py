@@ -1,5 +1,5 @@
 """
-How the tables of the documentation look on a phone.
+Tests for the tables of the documentation on a phone.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from tests.support.browsers import Browsing
 from tests.support.documents import DOCS
 from tests.support.requirements import needs
 
-#: The sizes of a phone and of a desk, in CSS pixels.
+#: The sizes of a phone and of a desktop, in CSS pixels.
 PHONE, DESK = (390, 844), (1280, 900)
 
-#: What a page of two tables is built with.
+#: The sources of a page with two tables.
 CONFIGURATION = """
 import sys
 
@@ -53,10 +53,10 @@ PAGE = """
 | `--audience` | {sentence} |
 """
 
-#: So long that nothing is left for the column beside it.
+#: Long enough to leave no room for the column beside it.
 SENTENCE = 40 * "the URL of the hub, "
 
-#: The cells of each table that are seen: what is in them, and where their left edges are.
+#: The visible cells of each table: their text, and the positions of their left edges.
 CELLS = """
 return [...document.querySelectorAll("table")].map((table) => {
     const cells = [...table.querySelectorAll("th, td")].filter((cell) => cell.getClientRects().length);
@@ -77,7 +77,7 @@ class TableTests(Browsing):
 
     def build(self) -> Path:
         """
-        @return: the page with the tables, built as the documentation is.
+        @return: the page with the tables, built like the documentation.
         """
         directory = Path(mkdtemp())
         self.addCleanup(rmtree, directory)
@@ -91,7 +91,7 @@ class TableTests(Browsing):
 
     def look(self, browser: Any, page: Path, size: tuple[int, int]) -> list[dict[str, list[Any]]]:
         """
-        @return: what is seen of each table.
+        @return: the visible cells of each table.
         """
         width, height = size
         metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": True}
@@ -116,8 +116,8 @@ class TableTests(Browsing):
 
     async def test_desk(self) -> None:
         """
-        On a desk, all are tables, the names of the columns are there once, and there is no heading
-        with nothing in it.  The name of an option stays in a line.
+        On a desktop, all are tables, the names of the columns appear once, and empty headings are
+        left out.  The name of an option stays on one line.
         """
         browser = await self.browse()
         tables = await deferToThread(self.look, browser, self.build(), DESK)

@@ -1,5 +1,5 @@
 """
-Tests for what makes tokens in a process of its own: the programs of the documentation, and C{token} of
+Tests for making tokens in a separate process: by the programs of the documentation, and C{token} of
 L{twisted_sse.cli}.
 """
 
@@ -25,7 +25,7 @@ from twisted_sse.hub.mercure.tokens import Use, Verifier
 
 class ProgramTests(SynchronousTestCase):
     """
-    Tests that each program makes a token that is good.
+    Tests that each program makes a valid token.
     """
 
     def assertMints(self, language: str, *command: str) -> None:
@@ -86,7 +86,7 @@ class CommandTests(SynchronousTestCase):
 
     def run_(self, *arguments: str, sent: str = "") -> tuple[int, str, str]:
         """
-        @return: the exit status, and what is printed on standard output and standard error.
+        @return: the exit status, standard output and standard error.
         """
         ran = subprocess.run(
             [sys.executable, "-m", "twisted_sse", "token", *arguments],
@@ -102,7 +102,7 @@ class CommandTests(SynchronousTestCase):
 
     def test_pipe(self) -> None:
         """
-        What C{mint} prints is what C{inspect} reads.
+        C{inspect} reads the output of C{mint}.
         """
         status, made, said = self.run_("mint", "--key", "env:KEY", "--publish", "*")
         self.assertEqual((status, said), (0, ""))
@@ -113,7 +113,7 @@ class CommandTests(SynchronousTestCase):
 
     def test_refused(self) -> None:
         """
-        What is not a token ends with 3, and is not repeated.
+        An invalid token causes status 3, and is not printed.
         """
         status, printed, said = self.run_("inspect", "-", sent="not a token")
         self.assertEqual((status, said), (3, ""))

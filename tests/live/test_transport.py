@@ -1,5 +1,5 @@
 """
-Tests for direct writes: where they are used, and that they send the same as the slow path.
+Tests for direct writes: where they are used, and that they send the same bytes as the slow path.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class DecisionTests(LiveTestCase):
         await until(lambda: response.events)
         stream = await self.stream()
         self.assertIs(stream._response.direct, directTransport(stream.request))
-        # The decision applies to what is sent after it.
+        # The decision applies to events sent after it.
         stream.send("again")
         await until(lambda: response.data[-1] == "again")
         self.assertEqual(response.data, [f"{MARK} 0", "again"])
@@ -366,7 +366,7 @@ class EqualityTests(LiveTestCase):
         for seed in range(6):
             steps = self.script(seed)
             fast = await self.play(steps, EventStreamResource)
-            # What is written to the request keeps its place only if nothing is queued.
+            # Bytes written to the request keep their place only if nothing is queued.
             alike = [step for step in steps if step[0] != "write"]
             ids = [int(event.lastEventID) for event in fast.events]
             self.assertEqual(ids, sorted(ids), f"seed {seed}")
@@ -469,7 +469,7 @@ class CostTests(LiveTestCase):
         _, response = server.get()
         await until(lambda: response.complete)
         self.assertEqual(len(response.events), 41)
-        # The first event goes with the headers, the rest in one piece unless time runs out, then
+        # The first event is sent with the headers, the rest in one piece unless time runs out, then
         # the end.
         self.assertLess(len(counters[0].sent), 8)
 
@@ -536,7 +536,7 @@ class BrokenTests(LiveTestCase):
 
     async def test_errors(self) -> None:
         """
-        On any socket error, the stream is closed as if the transport had met it.
+        On any socket error, the stream is closed as if the error had occurred in the transport.
         """
         for error in errno.ECONNRESET, errno.EPIPE, errno.ETIMEDOUT, errno.EHOSTUNREACH:
             _, stream = await self.begin()
@@ -548,12 +548,12 @@ class BrokenTests(LiveTestCase):
             self.assertTrue(stream.send("lost"))
             self.assertFalse(closed.called)
             self.assertEqual(await closed, CloseReason.CLIENT)
-            # Once by us, once by the transport.
+            # Once by the stream, once by the transport.
             self.assertEqual(len(failing.sent), 2)
 
     async def test_full(self) -> None:
         """
-        When a socket takes only part of an event, the transport sends the rest.
+        When a socket accepts only part of an event, the transport sends the rest.
         """
         server = self.serve(greet, heartbeat=None)
         _, response = server.get()

@@ -36,15 +36,15 @@ class TurboTests(WebCase):
 
     async def shows(self, *orders: str) -> None:
         """
-        Wait until the page shows the last order, and make sure that it shows these.
+        Wait until the page shows the last order, and assert that it shows these.
         """
         await self.says("li:last-child span", orders[-1])
         self.assertEqual(await self.texts("li span"), list(orders))
 
     async def test_orders(self) -> None:
         """
-        An order is appended, replaced when it is cooked, and removed when it is served; what people
-        typed stays text.
+        An order is appended, replaced when it is cooked, and removed when it is served; typed text
+        stays text.
         """
         kitchen = self.kitchen()
         await self.visitKitchen(kitchen)
@@ -54,7 +54,7 @@ class TurboTests(WebCase):
         await self.shows("Tea <i>hot</i>")
         await self.until("document.querySelector('input').value === ''")
         kitchen.add("Soup")
-        # Appended twice, an element with an ID is there once.
+        # An element with an ID that is appended twice is there once.
         kitchen.channel.publish(kitchen.turbo("append", "orders", kitchen.item(2)))
         kitchen.add("Stew")
         await self.shows("Tea <i>hot</i>", "Soup", "Stew")
@@ -66,15 +66,14 @@ class TurboTests(WebCase):
 
     async def test_resumes(self) -> None:
         """
-        When the connection is cut, the page gets each change that it missed, once, and not all there
-        is.
+        When the connection is cut, the page gets each missed change once, and not the whole state.
         """
         kitchen = self.kitchen()
         await self.visitKitchen(kitchen)
         for text in "one", "two":
             kitchen.add(text)
         await self.shows("one", "two")
-        # What the page alone has would be lost with all there is.
+        # Changes made only on the page would be lost with the whole state.
         await self.run_("document.querySelector('#order-2').title = 'kept'")
         self.cut()
         kitchen.advance(1)
@@ -86,7 +85,7 @@ class TurboTests(WebCase):
 
     async def test_restart(self) -> None:
         """
-        When the server is restarted, the page shows all that the new one has, and nothing else.
+        When the server is restarted, the page shows everything the new one has, and nothing else.
         """
         await self.restart(0)
 
@@ -100,7 +99,7 @@ class TurboTests(WebCase):
         """
         Restart the server.
 
-        @param refuse: how many requests get a 502 then.
+        @param refuse: the number of requests that then get a 502.
         """
         first, second = self.kitchen(), self.kitchen()
         await self.visitKitchen(first)
@@ -119,7 +118,7 @@ class TurboTests(WebCase):
     async def test_end(self) -> None:
         """
         A stream action that removes the source element ends the stream, and the page does not
-        connect again.
+        reconnect.
         """
         kitchen = self.kitchen()
         await self.visitKitchen(kitchen)
@@ -132,7 +131,7 @@ class TurboTests(WebCase):
 
     async def test_source(self) -> None:
         """
-        An C{EventSource} that the page connects itself changes it too.
+        An C{EventSource} that the page connects itself changes it, too.
         """
         kitchen = self.kitchen()
         kitchen.PAGE = kitchen.PAGE.replace('<turbo-stream-source src="events">', "<p>")
@@ -145,7 +144,8 @@ class TurboTests(WebCase):
 
     async def test_types(self) -> None:
         """
-        Turbo takes only events without a type: none of those with another, nor those of the channel.
+        Turbo handles only events without a type: neither those with a type, nor those of the
+        channel.
         """
         kitchen = self.kitchen()
         kitchen.channel = Channel()
@@ -159,7 +159,7 @@ class TurboTests(WebCase):
     async def test_visit(self) -> None:
         """
         When Turbo Drive shows another page, the stream of the old one ends, and the new one has its
-        own and all there is.
+        own and the whole state.
         """
         kitchen = self.kitchen()
         await self.visitKitchen(kitchen)

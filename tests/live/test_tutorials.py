@@ -25,7 +25,7 @@ from tests.support.tutorials import EDITS, TUTORIALS, Reader, Workplace, edited,
 @needs("network", "browser", "curl", "processes")
 class TutorialTests(SynchronousTestCase):
     """
-    Tests with a shell in terminals and a browser, as a reader has them.
+    Tests with a shell in terminals and a browser, like a reader's.
     """
 
     def follow(self, name: str) -> Workplace:
@@ -65,7 +65,7 @@ class TutorialTests(SynchronousTestCase):
 
     def test_marked(self) -> None:
         """
-        Where a page shows a file again, it marks the lines that are new, and those only.
+        If a page shows a file again, it marks exactly the new lines.
         """
         for page in TUTORIALS:
             files: dict[str, str] = {}
@@ -81,15 +81,15 @@ class TutorialTests(SynchronousTestCase):
                 where = f"{page.name}:{step.line}"
                 self.assertEqual(added - step.marked, set(), where)
                 rest = sorted(step.marked - added - blank)
-                # What is found elsewhere in the old file may be new here.
+                # Text found elsewhere in the old file may be new here.
                 self.assertEqual(
                     [new[each - 1] for each in rest if old.count(new[each - 1]) == 1], [], where
                 )
 
     def test_mistakes(self) -> None:
         """
-        A reader notices what is not as the page says: output, an ID, a text to replace, a text in the
-        browser.
+        The simulated reader notices every difference from the page: output, an ID, a text to
+        replace, a text in the browser.
         """
         for page, wrong in [
             ("```console\n$ echo hello\nbye\n```\n", "here is\nhello"),
@@ -129,7 +129,7 @@ class Blank:
 
     def execute_script(self, script: str) -> str:
         """
-        @return: what is on the page.
+        @return: the text of the page.
         """
         return ""
 
@@ -137,7 +137,7 @@ class Blank:
 @needs("network", "browser", "deploy")
 class ServiceTests(DaemonMixin):
     """
-    Tests of what the tutorial about channels ends with.
+    Tests of the final application of the tutorial about channels.
     """
 
     def setUp(self) -> None:
@@ -168,7 +168,7 @@ class ServiceTests(DaemonMixin):
 
     def test_page(self) -> None:
         """
-        Through nginx, with HTTPS, a bidder logs in and bids, and after a restart the page goes on
+        Through nginx, with HTTPS, a bidder logs in and bids, and after a restart the page continues
         without a login.
         """
         service = self.startService()

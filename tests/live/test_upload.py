@@ -26,7 +26,7 @@ from tests.support.ports import freePort
 from tests.support.proxies import startCaddy, startHAProxy, startNginx
 from tests.support.requirements import needs
 
-#: Looks at the bar at each event, and sends the file.
+#: Records the bar at each event, and sends the file.
 UPLOAD = """
 const [form] = document.forms, bar = document.querySelector("progress");
 window.seen = [];
@@ -49,10 +49,10 @@ class PageTests(Browsing):
 
     async def upload(self, size: int, rate: int) -> tuple[list[int], int, str]:
         """
-        Upload a file by the page, and wait until it shows the end.
+        Upload a file with the page, and wait until it shows the end.
 
         @param size: the size of the file in bytes.
-        @param rate: how many bytes the browser sends in a second; 0 for all that it can.
+        @param rate: the number of bytes that the browser sends per second; 0 for no limit.
         @return: the values that the bar had, its maximum, and the text beside it.
         """
         directory = TemporaryDirectory()
@@ -95,7 +95,7 @@ class PageTests(Browsing):
 
     async def test_tooLarge(self) -> None:
         """
-        The page says that a file is too large.
+        The page reports that a file is too large.
         """
         self.example.Upload.maxBody = 1000
         _, _, text = await self.upload(2000, 0)
@@ -110,8 +110,8 @@ class ClientTests(LiveTestCase):
 
     async def upload(self, *, http2: bool = False, guarded: bool = False) -> None:
         """
-        Upload nine bytes to the example, three at a time, and each three only when those before have
-        been reported.
+        Upload nine bytes to the example, three at a time, each after the previous ones have been
+        reported.
         """
         upload = example("upload_progress")
         reported: list[Any] = []
@@ -143,13 +143,13 @@ class ClientTests(LiveTestCase):
 
     async def test_chunked(self) -> None:
         """
-        Each piece of an upload is reported while the client waits with the next.
+        Each piece of an upload is reported while the client holds back the next.
         """
         await self.upload()
 
     async def test_http2(self) -> None:
         """
-        The same in HTTP/2, with Twisted's site and a guarded one.
+        The same holds for HTTP/2, with Twisted's site and a guarded one.
         """
         await self.upload(http2=True)
         await self.upload(http2=True, guarded=True)
@@ -163,12 +163,12 @@ class ProxyTests(DaemonMixin):
 
     def states(self, start: Callable[..., None], text: str) -> list[str]:
         """
-        Upload in two pieces through a proxy, the second as soon as something is reported of the first, or
-        at once if the proxy keeps the first.
+        Upload in two pieces through a proxy, the second as soon as the first has been reported, or
+        immediately if the proxy holds back the first.
 
-        @param start: what starts the proxy.
+        @param start: the function that starts the proxy.
         @param text: its configuration, with C{FRONT} and C{BACK} in place of ports.
-        @return: the states that were reported.
+        @return: the reported states.
         """
         back, front = freePort(), freePort()
         program = str(EXAMPLES / "upload_progress.py")
@@ -202,7 +202,7 @@ class ProxyTests(DaemonMixin):
 
     def test_nginx(self) -> None:
         """
-        With the directives of the page, nginx passes an upload on as it arrives.
+        With the directives of the page, nginx forwards an upload as it arrives.
         """
         [directives] = blocks("howto-upload.md", "nginx", "## Configure the proxy")
         states = self.states(startNginx, self.nginx(directives))
@@ -210,14 +210,14 @@ class ProxyTests(DaemonMixin):
 
     def test_nginxBuffers(self) -> None:
         """
-        Without these directives nginx passes it on when it is complete.
+        Without these directives nginx forwards it when it is complete.
         """
         states = self.states(startNginx, self.nginx("# BUFFERED\n"))
         self.assertEqual(states, ["received"])
 
     def test_haproxy(self) -> None:
         """
-        HAProxy passes an upload on as it arrives.
+        HAProxy forwards an upload as it arrives.
         """
         text = """listen upload
             bind 127.0.0.1:FRONT
@@ -231,7 +231,7 @@ class ProxyTests(DaemonMixin):
 
     def test_caddy(self) -> None:
         """
-        Caddy passes an upload on as it arrives.
+        Caddy forwards an upload as it arrives.
         """
         text = "http://localhost:FRONT {\n\treverse_proxy 127.0.0.1:BACK\n}\n"
         self.assertEqual(self.states(startCaddy, text), ["receiving", "received"])

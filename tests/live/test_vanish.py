@@ -129,14 +129,14 @@ class VanishTests(LiveTestCase):
 
     def mend(self) -> None:
         """
-        Mend the cable.
+        Reconnect the cable.
         """
         ip("-n", self.names[1], "link", "set", "end1", "up")
 
     async def test_heartbeatNotices(self) -> None:
         """
-        A heartbeat that is not acknowledged for C{stallTimeout} ends the stream, which is then
-        known to have stalled; whether events are sent to it or not.
+        A heartbeat that is not acknowledged for C{stallTimeout} ends the stream as stalled, whether
+        events are sent to it or not.
         """
         for busy in (False, True):
             stream = await self.begin(None, heartbeat=0.2, stallTimeout=1.5)
@@ -154,8 +154,7 @@ class VanishTests(LiveTestCase):
 
     async def test_kernelNotices(self) -> None:
         """
-        Without a C{stallTimeout} of ours, C{TCP_USER_TIMEOUT} closes the stream, and it is not
-        known why.
+        Without a C{stallTimeout}, C{TCP_USER_TIMEOUT} closes the stream, with an unspecific reason.
         """
         stream = await self.begin(1500, heartbeat=0.2, stallTimeout=None)
         closed = stream.whenClosed()
@@ -175,7 +174,7 @@ class VanishTests(LiveTestCase):
 
     async def test_stallTimeoutNotices(self) -> None:
         """
-        Without C{TCP_USER_TIMEOUT}, sending more than the kernel takes ends the stream after
+        Without C{TCP_USER_TIMEOUT}, sending more than the kernel accepts ends the stream after
         C{stallTimeout}.
         """
         stream = await self.begin(None, heartbeat=None, stallTimeout=0.5)

@@ -9,10 +9,10 @@ import { showRecord } from "../../twisted_sse/daemon/page/line/record.js";
 import { plain } from "./escapes.js";
 import { readVectors } from "./vectors.js";
 
-// When the lines of the vectors came. Times without a zone are the browser's, so that this one is.
+// When the lines of the vectors arrived. Times without a zone are in the browser's, and so is this one.
 export const ARRIVED = new Date(2026, 10, 29, 2, 25, 30).getTime();
 
-// The time that a vector wants: as written, or read in the zone of the browser.
+// The expected time of a vector: as written, or read in the zone of the browser.
 function wanted(iso, zoned) {
   const at = Date.parse(iso);
   if (zoned) {
@@ -38,12 +38,12 @@ function messageOf(text, line) {
     : line.prefix + showRecord(line.record, new Set()).text;
 }
 
-// Controls of direction are text here; the page shows them as escapes.
+// Bidirectional controls are text here; the page shows them as escapes.
 function withControls(text) {
   return text.replace(/\\u(20[0-9a-f]{2})/g, (_, code) => String.fromCharCode(`0x${code}`));
 }
 
-// Returns which of "level", "time", "groups" and "message" are not as a vector wants them.
+// Returns which of "level", "time", "groups" and "message" differ from the vector.
 export function wrongIn(vector) {
   const groups = new Groups();
   const heads = [];

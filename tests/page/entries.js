@@ -19,7 +19,7 @@ export function groupOf(...lines) {
   return { entries, level: entries[0].line.level };
 }
 
-// How an entry is drawn, if its text is.
+// The row of an entry.
 export function rowOf(entry) {
   const text = entry.line.pieces.map(([start, end]) => entry.text.slice(start, end)).join("");
   return { text, parts: null, entry };

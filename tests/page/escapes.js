@@ -1,4 +1,4 @@
-// Takes escapes out of a text, as far as the vectors have them.
+// Removes the escapes that the vectors have from a text.
 
 "use strict";
 

@@ -21,7 +21,7 @@ export class Random {
     return list[this.below(list.length)];
   }
 
-  // At most a number of the list, as a text.
+  // Up to a number of items of the list, as a text.
   text(list, most) {
     return Array.from({ length: this.below(most + 1) }, () => this.of(list)).join("");
   }

@@ -34,7 +34,7 @@ test("every name is read, and written in the same order", () => {
   equal(writeAddress(readAddress(backwards)), EXAMPLE);
 });
 
-test("what is searched stays readable, as far as a fragment may have its characters", () => {
+test("a search stays readable, as far as a fragment may contain its characters", () => {
   const write = (search) => writeAddress({ ...DEFAULT, search });
   equal(write("status:500,503"), "#q=status:500,503");
   equal(write("status:>=500"), "#q=status:%3E=500");
@@ -46,7 +46,7 @@ test("what is searched stays readable, as far as a fragment may have its charact
   equal(write("é😀"), "#q=%C3%A9%F0%9F%98%80");
 });
 
-test("what a browser does not keep as it is, is encoded already", () => {
+test("characters that a browser would change are encoded already", () => {
   let all = "";
   for (let code = 0; code < 0x180; code += 1) {
     all += String.fromCharCode(code);
@@ -60,12 +60,12 @@ test("items of a list may contain commas", () => {
   equal(readAddress(writeAddress(view)), view);
 });
 
-test("no source at all is another view than all sources", () => {
+test("no source at all is a different view from all sources", () => {
   equal(readAddress("#src=").sources, []);
   equal(writeAddress({ ...DEFAULT, sources: [] }), "#src=");
 });
 
-test("values and names that mean nothing are ignored, those of Object too", () => {
+test("meaningless values and names are ignored, including those of Object", () => {
   for (const hash of [
     "#level=fatal",
     "#level=__proto__",
@@ -82,19 +82,19 @@ test("values and names that mean nothing are ignored, those of Object too", () =
   }
 });
 
-test("a percent sign that encodes nothing, and bytes that are not UTF-8, stand for themselves", () => {
+test("a percent sign that encodes nothing, and bytes that are not UTF-8, stay unchanged", () => {
   equal(readAddress("#q=100%").search, "100%");
   equal(readAddress("#q=%zz%2").search, "%zz%2");
   equal(readAddress("#q=%ff%41").search, "%ff%41");
   equal(readAddress("#q=%C3%A9%").search, "é%");
 });
 
-test("the first of a name counts, and the rest of a value may have equals signs", () => {
+test("the first value of a name is used, and a value may contain equals signs", () => {
   equal(readAddress("#q=a=b&q=c").search, "a=b");
   equal(readAddress("#level=warn&level=error").level, "warn");
 });
 
-test("an item that is twice in a list is there once", () => {
+test("a duplicate item of a list counts once", () => {
   equal(readAddress("#cols=a,b,a").columns, ["a", "b"]);
 });
 
@@ -102,7 +102,7 @@ test("half a surrogate pair does not stop the page", () => {
   equal(readAddress(writeAddress({ ...DEFAULT, search: "a\ud800b" })).search, "a\ufffdb");
 });
 
-test("every view is read as it was written", () => {
+test("every view is read exactly as written", () => {
   let seed = 17;
   const random = (most) => {
     seed = (Math.imul(seed, 1103515245) + 12345) >>> 0;
@@ -189,7 +189,7 @@ test("the address is written once, 300 ms after the last change", () => {
   equal(page.replaced.length, 1);
 });
 
-test("the default view takes the fragment out of the address", () => {
+test("the default view removes the fragment from the address", () => {
   const page = new Page();
   page.location.hash = "#wrap=1";
   const address = new Address(() => {}, page);
@@ -208,7 +208,7 @@ test("a view that the address has already is not written again", () => {
   equal(page.replaced, []);
 });
 
-test("what was still to be written is, if the page goes", () => {
+test("a pending change is written when the page is left", () => {
   const page = new Page();
   const address = new Address(() => {}, page);
   address.write({ ...DEFAULT, raw: true });
@@ -219,7 +219,7 @@ test("what was still to be written is, if the page goes", () => {
   equal(page.replaced.length, 1);
 });
 
-test("a change by the user is obeyed once, and wins over what was still to be written", () => {
+test("a change by the user takes effect once, and replaces a pending change", () => {
   const page = new Page();
   const seen = [];
   const address = new Address((view) => seen.push(view.search), page);
@@ -233,7 +233,7 @@ test("a change by the user is obeyed once, and wins over what was still to be wr
   equal(seen, ["theirs"]);
 });
 
-test("a page that writes what it received does not go round in a circle", () => {
+test("a page that writes the view it has just read causes no loop", () => {
   const page = new Page();
   let told = 0;
   const address = new Address((view) => {
@@ -251,7 +251,7 @@ test("a page that writes what it received does not go round in a circle", () => 
   ok(address.view.utc);
 });
 
-test("of very many types and columns in an address the first are read", () => {
+test("of very many types and columns in an address only the first are read", () => {
   const many = Array.from({ length: 1000 }, (_, i) => `k${i}`);
   const view = readAddress(`#type=${many.join(",")}&cols=${many.join(",")}`);
   equal([view.types.length, view.columns.length, view.columns.at(-1)], [50, 50, "k49"]);

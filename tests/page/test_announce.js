@@ -10,7 +10,7 @@ import {
 } from "../../twisted_sse/daemon/page/announce.js";
 import { equal, test } from "./testing.js";
 
-// A window whose time passes if it is asked to.
+// A window whose time passes on demand.
 class Clock {
   now = 0;
   performance = { now: () => this.now };
@@ -41,7 +41,7 @@ class Clock {
   }
 }
 
-// A region that notes each change of its text.
+// A region that records each change of its text.
 class Region {
   said = [];
   #text = "";
@@ -77,7 +77,7 @@ test("nothing is announced unless the user wants it", () => {
   equal(region.said, []);
 });
 
-test("there is one announcement in ten seconds at most, and it counts all since the last", () => {
+test("there is at most one announcement in ten seconds, and it counts all events since the last", () => {
   const { region, clock, news } = listen();
   for (let tenth = 0; tenth < 300; tenth += 1) {
     news.add(20, tenth === 50 ? 2 : 0);
@@ -96,7 +96,7 @@ test("an event after a long silence is announced within a second", () => {
   equal(region.said, ["1 new event."]);
 });
 
-test("the same sentence is read again if it is true again", () => {
+test("the same sentence is announced again if it is true again", () => {
   const { region, clock, news } = listen();
   for (let count = 0; count < 3; count += 1) {
     news.add(1, 0);
@@ -105,7 +105,7 @@ test("the same sentence is read again if it is true again", () => {
   equal(region.said, ["1 new event.", "1 new event.\u00a0", "1 new event."]);
 });
 
-test("nothing is announced while the list is held, neither afterwards what came then", () => {
+test("nothing is announced while the list is held, and afterwards no event from that time", () => {
   const { region, clock, news } = listen();
   news.add(7, 0);
   news.following = false;
@@ -119,7 +119,7 @@ test("nothing is announced while the list is held, neither afterwards what came 
   equal(region.said, ["2 new events."]);
 });
 
-test("a repeated message that the list follows does not silence it", () => {
+test("repeating that the list follows does not silence the announcements", () => {
   const { region, clock, news } = listen();
   news.add(3, 0);
   news.following = true;
@@ -127,7 +127,7 @@ test("a repeated message that the list follows does not silence it", () => {
   equal(region.said, ["3 new events."]);
 });
 
-test("a queued announcement is dropped once it is switched off", () => {
+test("switching announcements off drops a pending one", () => {
   const { region, clock, news } = listen();
   news.add(3, 0);
   news.enabled = false;
@@ -135,7 +135,7 @@ test("a queued announcement is dropped once it is switched off", () => {
   equal(region.said, []);
 });
 
-test("the word of the state is announced when it changes, not every second", () => {
+test("the state is announced when it changes, not every second", () => {
   const region = new Region();
   const state = new StateWord(region);
   for (const word of ["Live", "Reconnecting", "Reconnecting", "Reconnecting", "Live", "Live"]) {
@@ -144,7 +144,7 @@ test("the word of the state is announced when it changes, not every second", () 
   equal(region.said, ["Live", "Reconnecting", "Live"]);
 });
 
-test("what a search found is said once, a second after the last key, as it is then", () => {
+test("a search's result is announced once, a second after the last key, with its value then", () => {
   const [region, clock] = [new Region(), new Clock()];
   const count = new SearchCount(region, clock);
   let matches = 0;

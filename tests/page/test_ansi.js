@@ -1,4 +1,4 @@
-// What readANSI() makes of a text.
+// The results of readANSI() for a text.
 
 "use strict";
 
@@ -18,7 +18,7 @@ const DEFAULTS = {
   background: null,
 };
 
-// The styles of a text by what differs from no style: "start-end {..}".
+// The styles of a text, by their differences from no style: "start-end {..}".
 function styles(data) {
   return (readANSI(data).styles ?? []).map(({ start, end, ...style }) => {
     const set = Object.entries(style).filter(([name, value]) => value !== DEFAULTS[name]);
@@ -39,7 +39,7 @@ function looks(table) {
   }
 }
 
-test("a text without controls is as it is, and has no styles", () => {
+test("a text without controls is unchanged, and has no styles", () => {
   for (const data of [
     "",
     "plain",
@@ -51,7 +51,7 @@ test("a text without controls is as it is, and has no styles", () => {
   }
 });
 
-test("a style has all that can be set, in positions of the text", () => {
+test("a style has all attributes that can be set, with positions in the text", () => {
   equal(readANSI(`a${ESC}[1;31mbc${ESC}[0md`), {
     text: "abcd",
     styles: [{ start: 1, end: 3, ...DEFAULTS, bold: true, foreground: 1 }],
@@ -73,7 +73,7 @@ test("SGR sets attributes, alone and together", () => {
   ]);
 });
 
-test("SGR takes attributes back", () => {
+test("SGR resets attributes", () => {
   looks([
     ["", null],
     ["0", null],
@@ -127,7 +127,7 @@ test("the 256 colours and true colour are #rrggbb, with semicolons and with colo
   ]);
 });
 
-test("what is wrong in SGR changes nothing, and what follows it counts", () => {
+test("an invalid part of SGR changes nothing, and the parts after it take effect", () => {
   looks([
     ["38", null],
     ["38;5", null],
@@ -151,7 +151,7 @@ test("what is wrong in SGR changes nothing, and what follows it counts", () => {
   ]);
 });
 
-test("neighbours that look the same are one run, others are not", () => {
+test("adjacent runs that look the same are merged, others are not", () => {
   equal(styles(`${ESC}[31ma${ESC}[31mb${ESC}[1mc${ESC}[Kd`), [
     [0, 2, { foreground: 1 }],
     [2, 4, { bold: true, foreground: 1 }],
@@ -162,7 +162,7 @@ test("neighbours that look the same are one run, others are not", () => {
   ]);
 });
 
-test("a style goes on over line breaks, until the end of the event", () => {
+test("a style continues across line breaks, until the end of the event", () => {
   equal(readANSI(`${ESC}[32ma\nb`).text, "a\nb");
   equal(styles(`${ESC}[32ma\nb`), [
     [0, 1, { foreground: 2 }],
@@ -196,7 +196,7 @@ test("OSC ends with BEL, ESC \\ or C1's ST, and a hyperlink is its text", () => 
   ]);
 });
 
-test("a string that does not end hides nothing", () => {
+test("an unterminated string hides nothing", () => {
   texts([
     [`a${ESC}]0;title and all the rest`, "a\u241b]0;title and all the rest"],
     [`a${ESC}]0;title\nnext\x07`, "a\u241b]0;title\nnext\u2407"],
@@ -207,7 +207,7 @@ test("a string that does not end hides nothing", () => {
   ]);
 });
 
-test("a sequence that is cut or malformed is removed as far as it is one", () => {
+test("the valid part of an incomplete or malformed sequence is removed", () => {
   texts([
     [`a${ESC}`, "a"],
     [`a${ESC}[`, "a"],
@@ -225,7 +225,7 @@ test("a sequence that is cut or malformed is removed as far as it is one", () =>
   equal(styles(`a${ESC}[31é`), []);
 });
 
-test("a CR at the end is removed, another drops what is before it in its line", () => {
+test("a CR at the end is removed, any other drops the text before it in its line", () => {
   texts([
     ["a\r", "a"],
     ["a\r\r", "a"],
@@ -251,13 +251,13 @@ test("CSI G and CSI 1 G are like CR, other columns are not", () => {
   ]);
 });
 
-test("what a CR drops loses its styles, and the style in force stays", () => {
+test("text dropped by a CR loses its styles, and the current style stays", () => {
   equal(styles(`${ESC}[31mred\rgone`), [[0, 4, { foreground: 1 }]]);
   equal(styles(`${ESC}[31mred${ESC}[0m\rplain`), []);
   equal(styles(`${ESC}[31mone\ntwo${ESC}[0m\rplain`), [[0, 3, { foreground: 1 }]]);
 });
 
-test("other C0 controls and DEL are pictures", () => {
+test("other C0 controls and DEL are shown as control pictures", () => {
   texts([
     ["a\0b\x07c\x08d\x0be\x0cf\x1fg\x7fh", "a\u2400b\u2407c\u2408d\u240be\u240cf\u241fg\u2421h"],
     ["tab\tstays", "tab\tstays"],
@@ -265,7 +265,7 @@ test("other C0 controls and DEL are pictures", () => {
   equal(styles("a\0b"), []);
 });
 
-test("C1 and controls of direction are their code, drawn soft", () => {
+test("C1 and bidirectional controls are shown as their code, in soft type", () => {
   const all = [0x80, 0x85, 0x9b, 0x9f, 0x61c, 0x200e, 0x200f, 0x202a, 0x202e, 0x2066, 0x2069];
   for (const code of all) {
     const name = `\\u${code.toString(16).padStart(4, "0")}`;
@@ -284,8 +284,8 @@ test("a soft run in a coloured text has its colour, too", () => {
   ]);
 });
 
-// Quadratic time would be minutes here, which the runner does not wait for.
-test("time is linear in the length of whatever comes", () => {
+// Quadratic time would take minutes here, longer than the runner waits.
+test("time is linear in the length of any text", () => {
   const size = 2 ** 16;
   const hard = [
     [`${ESC}[`.repeat(size), ""],
@@ -306,7 +306,7 @@ test("time is linear in the length of whatever comes", () => {
   }
 });
 
-test("whatever comes, no control is left, and styles are in order within the text", () => {
+test("for any text, no control is left, and styles are in order within the text", () => {
   const random = new Random(17);
   const parts = [
     ESC,

@@ -22,7 +22,7 @@ const view = (...types) => ({
   hueOf: (type) => Math.max(0, types.indexOf(type)),
 });
 
-test("each type has a chip, which chooses it", () => {
+test("each type has a chip that chooses it", () => {
   const { chips, chosen, types } = makeChips();
   chips.showTypes(view("paid", "__proto__", "<b>"), new Set(["paid"]));
   equal(types().map(({ textContent }) => textContent), ["paid", "__proto__", "<b>"]);
@@ -31,7 +31,7 @@ test("each type has a chip, which chooses it", () => {
   equal(chosen, [["type", "__proto__"]]);
 });
 
-test("a type that is chosen has a chip before an event of it comes, and keeps that", () => {
+test("a chosen type has a chip before its first event arrives, and keeps it", () => {
   const { chips, types } = makeChips();
   chips.showTypes(view(), new Set(["paid"]));
   equal(types().map((chip) => [chip.value, chip.getAttribute("aria-pressed")]), [["paid", "true"]]);
@@ -42,7 +42,7 @@ test("a type that is chosen has a chip before an event of it comes, and keeps th
   equal(types().map(({ className }) => className), ["chip", "chip"]);
 });
 
-test("exactly one level is pressed, and each says how many events it has", () => {
+test("exactly one level is pressed, and each shows its number of events", () => {
   const element = document.createElement("div");
   const chips = new Chips(element, {});
   chips.showLevels("warn", { "": 5000, error: 12, warn: 46, info: 351 });

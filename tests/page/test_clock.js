@@ -14,7 +14,7 @@ function entry(time, arrived = SUNDAY, replayed = false) {
   return { line: { time }, arrived, replayed };
 }
 
-test("times have two digits a part, three of milliseconds, and 24 hours", () => {
+test("times have two digits per part, three for milliseconds, and 24 hours", () => {
   equal(utc.time(SUNDAY), "02:25:25");
   equal(utc.exactTime(SUNDAY), "02:25:25.047");
   equal(utc.exactTime(Date.UTC(2026, 10, 30)), "00:00:00.000");
@@ -39,7 +39,7 @@ test("every day of a year has the name that Intl gives it in British English", (
   }
 });
 
-test("local times are those of the browser's zone, on both sides of a change of its clocks", () => {
+test("local times are in the browser's zone, before and after a change of its clocks", () => {
   const format = new Intl.DateTimeFormat("en-GB", { timeStyle: "medium", hourCycle: "h23" });
   for (let hour = 0; hour < 366 * 24; hour += 1) {
     const at = SUNDAY + hour * 3600000;
@@ -47,7 +47,7 @@ test("local times are those of the browser's zone, on both sides of a change of 
   }
 });
 
-test("two times are on the same day if the zone that is shown says so", () => {
+test("two times are on the same day if they are so in the zone shown", () => {
   const midnight = Date.UTC(2026, 10, 30);
   ok(!utc.isSameDay(midnight - 1, midnight), "before midnight");
   ok(utc.isSameDay(midnight, midnight + 86399999), "one day");
@@ -57,12 +57,12 @@ test("two times are on the same day if the zone that is shown says so", () => {
   ok(local.isSameDay(localMidnight, localMidnight + 3600000), "after local midnight");
 });
 
-test("the zone is named, UTC too", () => {
+test("the zone is named, including UTC", () => {
   equal(utc.zone(), "Times in UTC");
   equal(local.zone(), `Times in ${new Intl.DateTimeFormat().resolvedOptions().timeZone}`);
 });
 
-test("names of files have a stamp without colons", () => {
+test("names of files have a time stamp without colons", () => {
   equal(utc.stamp(Date.UTC(2026, 0, 9, 1, 33, 13)), "20260109-013313");
 });
 
@@ -77,7 +77,7 @@ test("a cell has as many digits as the line, else the arrival, else a dash", () 
   equal(utc.cell(entry(null, SUNDAY, true)), { text: "—", isArrival: false });
 });
 
-test("a tooltip says when a line was written, when it arrived, and what is a guess", () => {
+test("a tooltip shows when a line was written, when it arrived, and which part is a guess", () => {
   const at = SUNDAY;
   equal(
     utc.tooltip(entry({ at, zoned: true })),
@@ -98,14 +98,14 @@ test("a tooltip says when a line was written, when it arrived, and what is a gue
   );
 });
 
-test("a tooltip has the day of the arrival if that is another", () => {
+test("a tooltip has the day of the arrival if it differs", () => {
   equal(
     utc.tooltip(entry({ at: SUNDAY, zoned: true }, SUNDAY + 86400000)),
     "Sunday 29 November 2026 at 02:25:25\nArrived Monday 30 November 2026 at 02:25:25",
   );
 });
 
-test("an age is in the unit that a person would use, and never negative", () => {
+test("an age is in a natural unit, and never negative", () => {
   for (const [seconds, text] of [
     [-60, "just now"],
     [0, "just now"],
@@ -128,7 +128,7 @@ test("thousands have a comma, whatever the browser's language", () => {
   equal([0, 999, 1000, 17260, 1204551].map(showNumber).join(" "), "0 999 1,000 17,260 1,204,551");
 });
 
-test("what is counted is in the plural, but for one", () => {
+test("a counted noun is in the plural, except for one", () => {
   equal([0, 1, 2, 5000].map((each) => showCount(each, "event")).join(", "), [
     ...["0 events", "1 event", "2 events", "5,000 events"],
   ].join(", "));

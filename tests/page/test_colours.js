@@ -1,4 +1,4 @@
-// Colours of terminals, made readable.
+// Colours of terminals, made legible.
 
 "use strict";
 
@@ -60,7 +60,7 @@ test("a mix has its share of a colour", () => {
   equal(mix("#ff0000", "#ffffff", 0.22), "#ffc7c7");
 });
 
-test("what can be read stays, what cannot is moved a step at a time", () => {
+test("a legible colour stays, others are moved step by step", () => {
   equal(readable("#0000ff", "#ffffff", "light"), "#0000ff");
   equal(readable("#777777", "#ffffff", "light"), "#6b6b6b");
   equal(readable("#0000ff", "#0f1216", "dark"), "#7777ff");
@@ -68,7 +68,7 @@ test("what can be read stays, what cannot is moved a step at a time", () => {
   equal(readable(9, "#ffffff", "light"), "#b3202c");
 });
 
-test("every colour can be read on every row and on every background of a terminal", () => {
+test("every colour is legible on every row and on every background of a terminal", () => {
   const random = new Random(17);
   const any = () => hexColour(random.below(256), random.below(256), random.below(256));
   for (const theme of ["light", "dark"]) {
@@ -97,7 +97,7 @@ test("a colour of the palette is a class, others are colours", () => {
   });
 });
 
-test("what is dim, and what stands for a control, is soft", () => {
+test("dim text, and text that stands for a control, is soft", () => {
   const painted = (style) => paint({ ...STYLE, ...style }, "#ffffff", "light");
   const soft = { classes: ["soft"], colour: "", background: "" };
   equal(painted({ soft: true }), soft);
@@ -107,7 +107,7 @@ test("what is dim, and what stands for a control, is soft", () => {
   equal(painted({ dim: true, foreground: "#000000" }).colour, "#4d4d4d");
 });
 
-// The custom properties of a part of theme.css, the last of a name.
+// The custom properties in a part of theme.css; of several with one name, the last.
 function properties(css) {
   return new Map([...css.matchAll(/(--[\w-]+): ([^;]+);/g)].map(([, ...pair]) => pair));
 }
@@ -167,7 +167,7 @@ test("inverse swaps the colours, also those of the page", () => {
   equal(painted({}).background, mix("#1b2027", "#ffffff", 0.22));
 });
 
-test("whatever the style, its text can be read", () => {
+test("text is legible in any style", () => {
   const random = new Random(18);
   const colours = [
     null,

@@ -9,7 +9,7 @@ import { equal, test } from "./testing.js";
 
 const clock = new Clock();
 
-// Runs with the connections of a number of sources, and a server that answers no stream.
+// Runs with the connections of a number of sources, and a server that never responds.
 async function withSources(number, run) {
   const { fetch } = globalThis;
   const connected = [];
@@ -43,7 +43,7 @@ async function withSources(number, run) {
 
 const paths = ({ sources }) => sources.filter(({ isOn }) => isOn).map(({ path }) => path);
 
-test("by HTTP/1.1, four of many sources are on at first, and that needs no address", () =>
+test("over HTTP/1.1, four of many sources are on at first, which needs no address", () =>
   withSources(6, (connections) => {
     connections.choose(null);
     equal(paths(connections), ["/0", "/1", "/2", "/3"]);
@@ -52,7 +52,7 @@ test("by HTTP/1.1, four of many sources are on at first, and that needs no addre
     equal(connections.hasRoom, false);
   }));
 
-test("others than those at first are in the address", () =>
+test("a different choice of sources is in the address", () =>
   withSources(6, (connections) => {
     connections.choose(null);
     connections.toggle("/0");
@@ -78,7 +78,7 @@ test("an address that names none of the sources shows all", () =>
     equal(connections.chosen, ["/1"]);
   }));
 
-test("trying again leaves alone what is connecting", () =>
+test("retrying does not affect sources that are connecting", () =>
   withSources(2, async (connections, connected) => {
     connections.choose(null);
     await new Promise((resolve) => {
@@ -91,7 +91,7 @@ test("trying again leaves alone what is connecting", () =>
     equal(connected, ["/0?tail=5000", "/1?tail=5000"]);
   }));
 
-test("while no source is on there is no button that could connect one", () =>
+test("while no source is on there is no button to connect", () =>
   withSources(2, (connections) => {
     connections.choose(null);
     equal(connections.describe(clock).word, "0 of 2 live");

@@ -6,7 +6,7 @@ import { countLevels, Rates, sinceWhen } from "../../twisted_sse/daemon/page/cou
 import { groupOf } from "./entries.js";
 import { equal, test } from "./testing.js";
 
-test("events are counted by the second in which they came", () => {
+test("events are counted by the second of their arrival", () => {
   const rates = new Rates(0);
   rates.count(1, 100);
   rates.count(1, 900);
@@ -20,7 +20,7 @@ test("events are counted by the second in which they came", () => {
   equal(rates.perSecond.length, 60);
 });
 
-test("a tick that comes late, as in a hidden page, makes no minute a second", () => {
+test("after a late tick, as in a hidden page, no minute counts as a second", () => {
   const rates = new Rates(0);
   for (let second = 0; second < 70; second += 1) {
     rates.count(5, second * 1000 + 500);
@@ -29,7 +29,7 @@ test("a tick that comes late, as in a hidden page, makes no minute a second", ()
   equal(rates.perSecond, new Array(60).fill(5));
 });
 
-test("seconds in which nothing ran had no events", () => {
+test("seconds in which no code ran had no events", () => {
   const rates = new Rates(0);
   rates.count(5, 500);
   rates.count(7, 3500);
@@ -39,7 +39,7 @@ test("seconds in which nothing ran had no events", () => {
   equal(rates.perSecond, new Array(60).fill(0));
 });
 
-test("groups are counted for each chip that lets them pass, markers for none", () => {
+test("groups are counted for each chip that includes them, markers for none", () => {
   const items = [groupOf("ERROR: a"), groupOf("WARN: b"), groupOf("plain"), { marker: {} }];
   equal(countLevels(items), { "": 3, error: 1, warn: 2, info: 2 });
 });

@@ -21,13 +21,13 @@ function entry(data, more = {}) {
   };
 }
 
-test("a text has what came, to the byte, and LF after each", () => {
+test("a text has the events as received, to the byte, and LF after each", () => {
   const data = ["plain", "\u001b[31mred\u001b[0m ", "two\nlines", "", "\ufeffé😀\u202e\0\t"];
   equal(asText(data.map((each) => entry(each))), data.map((each) => `${each}\n`).join(""));
   equal(asText([]), "");
 });
 
-test("JSON Lines have the same six keys for each, in the same order", () => {
+test("JSON Lines have the same six keys for each event, in the same order", () => {
   const time = { at: ARRIVED - 1000.5, zoned: true, fraction: true };
   const text = asJSONLines([entry('a "b"\nc', { line: { level: "error", time } })]);
   equal(
@@ -37,7 +37,7 @@ test("JSON Lines have the same six keys for each, in the same order", () => {
   );
 });
 
-test("what an event does not have is null in JSON Lines, and no time is made up", () => {
+test("missing fields of an event are null in JSON Lines, and no time is invented", () => {
   const lines = asJSONLines([
     entry("came", { id: "" }),
     entry("was there", { replayed: true }),
@@ -53,7 +53,7 @@ test("a file is named after the source and the time", () => {
   equal(fileName("app.log", "20261129-013313", "jsonl"), "app.log-20261129-013313.jsonl");
 });
 
-test("no name leads to another folder, hides, or is refused by a system", () => {
+test("no name leads to another folder, is hidden, or is refused by an operating system", () => {
   const name = (label) => fileName(label, "S", "log");
   equal(name("../../etc/passwd"), "etc-passwd-S.log");
   equal(name(".profile"), "profile-S.log");
@@ -66,7 +66,7 @@ test("no name leads to another folder, hides, or is refused by a system", () => 
   equal(name("журнал"), "журнал-S.log");
 });
 
-test("a chart has a bar for each second in which something came", () => {
+test("a chart has a bar for each second with an event", () => {
   equal(bars([0, 5, 10, 0], 8, 20), [
     { x: 2, y: 10, width: 2, height: 10 },
     { x: 4, y: 0, width: 2, height: 20 },
@@ -75,7 +75,7 @@ test("a chart has a bar for each second in which something came", () => {
   equal(bars([], 96, 20), []);
 });
 
-test("bars are in whole pixels, beside one another, and end at the chart's right edge", () => {
+test("bars are in whole pixels, side by side, and end at the chart's right edge", () => {
   for (const [width, height] of [[96, 20], [120, 28], [144, 30], [240, 56], [50, 20]]) {
     const shown = bars(Array.from({ length: 60 }, (_, index) => index + 1), width, height);
     equal(shown.length, 60);
@@ -88,7 +88,7 @@ test("bars are in whole pixels, beside one another, and end at the chart's right
   }
 });
 
-test("one event among thousands is still seen, and one alone fills the chart", () => {
+test("one event among thousands is still visible, and a single one fills the chart", () => {
   equal(bars([1, 2000], 2, 20)[0].height, 1);
   equal(bars([1], 1, 20)[0].height, 20);
 });

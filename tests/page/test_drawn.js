@@ -25,7 +25,7 @@ function withDrawn(group, run) {
 
 const make = (...lines) => ({ version: 0, ...groupOf(...lines) });
 
-test("a group has a row for each line, and the first opens it", () => {
+test("a group has a row for each line, and the first row opens it", () => {
   withDrawn(make("ERROR: one", "  two"), (drawn, list) => {
     equal([list.children.length, drawn.button.getAttribute("aria-expanded")], [2, "false"]);
     equal([...list.children].map(({ dataset }) => dataset.level), ["error", "error"]);
@@ -35,7 +35,7 @@ test("a group has a row for each line, and the first opens it", () => {
   });
 });
 
-test("what is open keeps the focus when another line comes", () => {
+test("an open group keeps the focus when another line arrives", () => {
   const group = make("one");
   withDrawn(group, (drawn, list) => {
     drawn.toggle();

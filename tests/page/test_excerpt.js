@@ -14,7 +14,7 @@ function groups(from, end, lines = 1) {
 const numbers = (items) => items.map(({ number }) => number);
 const range = (from, end) => Array.from({ length: end - from }, (_, i) => from + i);
 
-test("the newest are as many as fit, but at least one", () => {
+test("the newest excerpt has as many events as fit, but at least one", () => {
   const passing = groups(1, 100, 3);
   const excerpt = new Excerpt({ passing });
   equal(numbers(excerpt.newest(10)), [97, 98, 99]);
@@ -22,7 +22,7 @@ test("the newest are as many as fit, but at least one", () => {
   equal(new Excerpt({ passing: [] }).newest(10), []);
 });
 
-test("what is read stays, and newer ones come while there is room", () => {
+test("the visible events stay, and newer ones are added while there is room", () => {
   const filter = { passing: groups(1, 1000) };
   const excerpt = new Excerpt(filter);
   const shown = filter.passing.slice(100, 200);
@@ -33,7 +33,7 @@ test("what is read stays, and newer ones come while there is room", () => {
   ok(!numbers(excerpt.update(shown)).includes(150), "no longer passing");
 });
 
-test("from one end to the other each item is met, and never are there more rows than allowed", () => {
+test("scrolling from one end to the other passes each item, with never more rows than allowed", () => {
   const filter = { passing: groups(1, 2000, 2) };
   const excerpt = new Excerpt(filter);
   let shown = excerpt.newest(160);
@@ -51,7 +51,7 @@ test("from one end to the other each item is met, and never are there more rows 
   equal(shown.at(-1).number, 1999);
 });
 
-test("the event with a number is found, else the next that passes, with what is around", () => {
+test("the event with a number is found, or the next that passes, with its neighbours", () => {
   const filter = { passing: groups(1, 1000).filter(({ number }) => number % 10 === 0) };
   filter.passing.push({ number: 995, entries: [], marker: { text: "" } });
   const excerpt = new Excerpt(filter);
@@ -62,7 +62,7 @@ test("the event with a number is found, else the next that passes, with what is 
   equal(excerpt.around(991).event, undefined, "only a marker is later");
 });
 
-test("what was dropped after the excerpt leaves one notice, also if all after it was", () => {
+test("events dropped after the excerpt leave one notice, even if all after it were dropped", () => {
   const all = groups(1, 1000);
   const filter = { passing: all };
   const excerpt = new Excerpt(filter);
@@ -79,7 +79,7 @@ test("what was dropped after the excerpt leaves one notice, also if all after it
   equal(excerpt.update(items).filter(({ isNotice }) => isNotice).length, 1);
 });
 
-test("what did not pass is not counted as gone by", () => {
+test("events that did not pass are not counted as passed by", () => {
   const all = groups(1, 100);
   const filter = { passing: all.filter(({ number }) => number % 2 === 0) };
   const excerpt = new Excerpt(filter);

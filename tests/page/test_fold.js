@@ -1,4 +1,4 @@
-// Letters without their case, and where words are then.
+// Case folding, and the positions of words after it.
 
 "use strict";
 
@@ -10,7 +10,7 @@ function found(text, word, most = 50) {
   return findWords(text, [fold(word)], most).map(([start, end]) => text.slice(start, end));
 }
 
-test("letters are found whatever their case", () => {
+test("letters are found in any case", () => {
   const table = [
     ["an ERROR here", "error", ["ERROR"]],
     ["ÄRGER", "ärger", ["ÄRGER"]],
@@ -31,14 +31,14 @@ test("letters are found whatever their case", () => {
   }
 });
 
-test("a mark has whole characters, though a word ends in the middle of what one folds to", () => {
+test("a mark has whole characters, even if a word ends in the middle of a character's folding", () => {
   equal(found("xßy", "s"), ["ß", "ß"]);
   equal(found("Straße 1", "stras"), ["Straß"]);
   equal(found("ß\u{1f680}ab", "\u{1f680}A"), ["\u{1f680}a"]);
 });
 
 // None of the planes from the third on has letters with cases.
-test("no character folds to less than it is, so that equal lengths mean equal positions", () => {
+test("no character folds to a shorter text, so that equal lengths mean equal positions", () => {
   for (let code = 0; code <= 0x1ffff; code += 1) {
     if (code < 0xd800 || code > 0xdfff) {
       const character = String.fromCodePoint(code);
@@ -49,7 +49,7 @@ test("no character folds to less than it is, so that equal lengths mean equal po
   }
 });
 
-test("what is found does not overlap, and there are at most so many", () => {
+test("matches do not overlap, and their number is limited", () => {
   equal(findWords("aaaa", ["aa"], 50), [
     [0, 2],
     [2, 4],
@@ -61,7 +61,7 @@ test("what is found does not overlap, and there are at most so many", () => {
   ]);
 });
 
-test("ranges that meet are one, and there are at most so many", () => {
+test("adjacent ranges are merged, and their number is limited", () => {
   equal(
     mergeRanges(
       [

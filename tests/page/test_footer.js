@@ -8,20 +8,20 @@ import { equal, test } from "./testing.js";
 const COUNTS = { kept: 143, passing: 143, dropped: 0, isFiltered: false, since: "02:28:32" };
 const status = (more) => statusLine({ ...COUNTS, ...more });
 
-test("the status line says how many events are kept, since when", () => {
+test("the status line shows how many events are kept, and since when", () => {
   equal(status({}), "143 events kept, since 02:28:32");
   equal(status({ kept: 1, since: "" }), "1 event kept");
   equal(status({ kept: 0, since: "" }), "0 events kept");
 });
 
-test("the status line says how many match, and how many were dropped", () => {
+test("the status line shows how many match, and how many were dropped", () => {
   const filtered = { kept: 185, passing: 24, isFiltered: true, since: "02:19:20" };
   equal(status(filtered), "24 of 185 events match, since 02:19:20");
   equal(status({ ...filtered, dropped: 63 }).split(" · ").at(-1), "63 older ones dropped");
   equal(status({ dropped: 1 }), "143 events kept, since 02:28:32 · 1 older one dropped");
 });
 
-test("the pill says how many events are new, which way they are, and how many are errors", () => {
+test("the pill shows the number of new events, their direction, and the number of errors", () => {
   equal(pillText(128, 0, false), "↓ 128 new");
   equal(pillText(128, 3, false), "↓ 128 new · 3 errors");
   equal(pillText(1, 1, true), "↑ 1 new · 1 error");
@@ -39,7 +39,7 @@ const STATE = {
 };
 const empty = (more) => emptyText({ ...STATE, ...more });
 
-test("an empty page says what it waits for", () => {
+test("an empty page shows what it waits for", () => {
   equal(empty({}), {
     title: "Waiting for the first line",
     text: "Lines appear here as they are written to app.log.",
@@ -53,7 +53,7 @@ test("an empty page says what it waits for", () => {
   equal(empty({ kind: "post" }).text, "Events appear here as they are published.");
 });
 
-test("an empty page says that nothing matches, or that it is not connected", () => {
+test("an empty page shows that nothing matches, or that it is not connected", () => {
   equal(empty({ kept: 5000 }), {
     title: "No events match",
     text: "5,000 events searched. New ones appear here when they match.",

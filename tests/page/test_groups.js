@@ -55,7 +55,7 @@ test("lines with a tab, or two blanks more than the first, belong to it", () => 
   equal(heads("  a", "  b", "   c", "     d"), [0, 1, 2]);
 });
 
-test("lines with a blank and a sign of a trace belong to the line before", () => {
+test("lines with a blank and a mark of a traceback belong to the line before", () => {
   for (const text of [
     " at f (a.js:1)",
     " | x",
@@ -69,11 +69,11 @@ test("lines with a blank and a sign of a trace belong to the line before", () =>
   }
 });
 
-test("an indented line that begins with a level in capitals is one of its own", () => {
+test("an indented line that begins with a level in capitals is a separate event", () => {
   equal(heads("a", "      INFO     b", "      INFORMATIVE", "                c"), [0, 1, 2]);
 });
 
-test("a line belongs to none if it is late, of another prefix, JSON, or has a time", () => {
+test("a line belongs to none if it is late, has another prefix or a time, or is JSON", () => {
   equal(heads("a", ["  b", 0.999]), [0]);
   equal(heads("a", ["  b", 1]), [0, 1]);
   equal(heads("web-1  | a", "db-1   |   b"), [0, 1]);

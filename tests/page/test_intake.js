@@ -5,7 +5,7 @@
 import { Intake } from "../../twisted_sse/daemon/page/intake.js";
 import { equal, ok, test } from "./testing.js";
 
-test("what is queued is read in order, to the last character, in small slices", async () => {
+test("queued data is read in order, to the last character, in small slices", async () => {
   let turns = 0;
   const intake = new Intake(() => (turns += 1));
   const read = [];
@@ -20,7 +20,7 @@ test("what is queued is read in order, to the last character, in small slices", 
   ok(turns > 0, "turns");
 });
 
-test("one that adds more than may wait has to wait until it was read", async () => {
+test("a source that adds more than the limit has to wait until its data has been read", async () => {
   const intake = new Intake(() => {});
   let read = 0;
   const big = "x".repeat(5 * 2 ** 20);
@@ -35,7 +35,7 @@ test("one that adds more than may wait has to wait until it was read", async () 
   equal(read, big.length);
 });
 
-test("a turn that is asked for comes once, also if nothing is to be read", async () => {
+test("a requested turn occurs once, even if there is nothing to read", async () => {
   let turns = 0;
   let told;
   const turned = new Promise((resolve) => (told = resolve));

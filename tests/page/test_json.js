@@ -10,7 +10,7 @@ const PITFALLS =
   '{"id": 12345678901234567890, "id": 1.0, "s": "{[,:]} \\" \\u00e9 <b>", "e": {},' +
   ' "l": [[], null], "n": {"a": {"b": "x"}}, "": -1e5}';
 
-test("pairs keep numbers, order, duplicates and empty keys as they came", () => {
+test("pairs keep numbers, order, duplicates and empty keys unchanged", () => {
   equal(
     pairsOf(PITFALLS).map(({ key, text }) => [key, text]),
     [
@@ -27,7 +27,7 @@ test("pairs keep numbers, order, duplicates and empty keys as they came", () => 
   equal(pairsOf('{"__proto__":1,"constructor":"c"}').map(({ key }) => key), ["__proto__", "constructor"]);
 });
 
-test("values are indented by two, with letters for their escapes", () => {
+test("values are indented by two, with escapes decoded to letters", () => {
   equal(indent('{"a":[1,{"b":"\\u00e9"},[],{}],"n":12345678901234567890}'), [
     "{",
     '  "a": [',
@@ -43,13 +43,13 @@ test("values are indented by two, with letters for their escapes", () => {
   ].join("\n"));
 });
 
-test("however deep, the indentation ends and all is there", () => {
+test("at any depth, the indentation is limited and nothing is missing", () => {
   const deep = "[".repeat(3000) + "]".repeat(3000);
   equal(indent(deep).replace(/\s/g, ""), deep);
   ok(indent(deep).length < 6000 * 45, "length");
 });
 
-test("what is indented is the same value", () => {
+test("the indented text has the same value", () => {
   const random = new Random(7);
   const next = () => random.below(1000) / 1000;
   const value = (depth) => {

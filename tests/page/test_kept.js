@@ -10,7 +10,7 @@ function entry(level = "", { source = "/", type = "message", size = 1 } = {}) {
   return { source, type, size, line: { level } };
 }
 
-// A search that finds what has a word, at once or when answer() is called.
+// A search that finds groups with a word, immediately or when answer() is called.
 class FakeSearch {
   isEmpty = true;
   waits = false;
@@ -41,7 +41,7 @@ function make() {
 
 const numbers = (items) => items.map(({ number }) => number);
 
-test("a group takes the level of its worst line if its head has none", () => {
+test("a group gets the level of its most severe line if its head has none", () => {
   const kept = new Kept(() => {});
   const without = kept.add(entry(""));
   for (const level of ["info", "error", "warn", ""]) {
@@ -54,7 +54,7 @@ test("a group takes the level of its worst line if its head has none", () => {
   equal(kept.events, 2);
 });
 
-test("no marker follows one that says the same", () => {
+test("no marker follows an identical one", () => {
   const kept = new Kept(() => {});
   ok(kept.mark({ text: "a" }) !== null, "first");
   ok(kept.mark({ text: "a" }) === null, "again");
@@ -64,7 +64,7 @@ test("no marker follows one that says the same", () => {
   equal([kept.events, kept.items.length], [1, 4]);
 });
 
-test("the oldest are dropped together, told and flagged, and counts fit", () => {
+test("the oldest groups are dropped together, reported and flagged, and the counts are right", () => {
   const gone = [];
   const kept = new Kept((items) => gone.push(...items));
   for (let i = 0; i < MOST_EVENTS + 500; i += 1) {
@@ -77,7 +77,7 @@ test("the oldest are dropped together, told and flagged, and counts fit", () => 
   equal([kept.items[0].number, kept.items.length], [501, 5001]);
 });
 
-test("large events need the place of many, but the newest stays", () => {
+test("large events take the place of many, but the newest stays", () => {
   const kept = new Kept(() => {});
   for (let i = 0; i < 3000; i += 1) {
     kept.add(entry("", { size: 2 ** 14 }));
@@ -88,7 +88,7 @@ test("large events need the place of many, but the newest stays", () => {
   equal(kept.items, [huge]);
 });
 
-test("large events push out no more of the others than they need the place of", () => {
+test("large events displace no more of the others than they need", () => {
   const kept = new Kept(() => {});
   for (let i = 0; i < 40; i += 1) {
     kept.add(entry("", { size: 2 ** 20 }));
@@ -97,7 +97,7 @@ test("large events push out no more of the others than they need the place of", 
   equal(kept.events + kept.dropped, 40);
 });
 
-test("markers without events between them do not add up without end", () => {
+test("markers without events between them do not accumulate endlessly", () => {
   const kept = new Kept(() => {});
   for (let i = 0; i < 3 * MOST_EVENTS; i += 1) {
     kept.mark({ text: `Reconnected after ${i} s.` });
@@ -107,7 +107,7 @@ test("markers without events between them do not add up without end", () => {
   equal([kept.events, kept.dropped], [0, 0]);
 });
 
-test("a cleared memory counts from zero, and its numbers go on", () => {
+test("a cleared list counts from zero, and its numbers continue", () => {
   const kept = new Kept(() => {});
   const group = kept.add(entry());
   kept.clear();
@@ -115,7 +115,7 @@ test("a cleared memory counts from zero, and its numbers go on", () => {
   equal(kept.add(entry()).number, 2);
 });
 
-test("levels, types, sources and the search are one AND, and markers pass all but sources", () => {
+test("levels, types, sources and the search are combined, and markers pass all but sources", () => {
   const { kept, search, filter, add } = make();
   add("error", { type: "a", source: "/x" });
   add("info", { type: "a", source: "/x" });
@@ -138,7 +138,7 @@ test("levels, types, sources and the search are one AND, and markers pass all bu
   equal(numbers(filter.passing), []);
 });
 
-test("a group that passes by a later line gets its place in the order", () => {
+test("a group that passes because of a later line gets its place in the order", () => {
   const { kept, filter, add } = make();
   filter.level = "error";
   const first = add("");
@@ -148,7 +148,7 @@ test("a group that passes by a later line gets its place in the order", () => {
   equal(numbers(filter.passing), [1, 2]);
 });
 
-test("what comes while the search waits for its worker is neither lost nor shown twice", () => {
+test("events that arrive while the search waits for its worker are neither lost nor shown twice", () => {
   const { search, filter, add } = make();
   add("info");
   add("info");
@@ -162,7 +162,7 @@ test("what comes while the search waits for its worker is neither lost nor shown
   equal(numbers(filter.passing), [1, 2, 3]);
 });
 
-test("an answer to an old question changes nothing", () => {
+test("a result for an old query changes nothing", () => {
   const { search, filter, add } = make();
   add("info");
   search.isEmpty = false;
@@ -177,7 +177,7 @@ test("an answer to an old question changes nothing", () => {
   equal(numbers(filter.passing), []);
 });
 
-test("a group that was asked for before the question changed is asked for again", () => {
+test("a group that was searched before the query changed is searched again", () => {
   const { search, filter, add } = make();
   search.isEmpty = false;
   search.waits = true;

@@ -43,7 +43,7 @@ const ACTIONS = [
   ["4", "info"],
 ];
 
-test("each key does what the list of shortcuts says", () => {
+test("each key has the effect in the list of shortcuts", () => {
   for (const [key, action] of ACTIONS) {
     equal(press(key), action, key);
   }
@@ -51,7 +51,7 @@ test("each key does what the list of shortcuts says", () => {
   equal(press("?", { shiftKey: true }), "shortcuts");
 });
 
-test("other keys do nothing, also those that are names of Object's", () => {
+test("other keys do nothing, including names of Object's properties", () => {
   for (const key of ["x", "5", "Tab", "F5", "PageDown", "constructor", "Dead", "Process"]) {
     equal(press(key), "", key);
   }
@@ -92,19 +92,19 @@ test("G is Shift and g, with and without Caps Lock", () => {
   equal(press("J", { shiftKey: true }), "");
 });
 
-test("signs and digits are taken as they are written, with Shift or without", () => {
+test("symbols and digits count as the character they produce, with or without Shift", () => {
   equal(press("?"), "shortcuts");
   equal(press("/", { shiftKey: true }), "search", "German");
   equal(press("1", { shiftKey: true }), "all", "French");
 });
 
-test("Shift with a key that writes nothing, or with the blank, is the browser's", () => {
+test("Shift with a key without a character, or with the space bar, belongs to the browser", () => {
   for (const key of ["Home", "End", "ArrowDown", "ArrowUp", "Enter", "Escape", " "]) {
     equal(press(key, { shiftKey: true }), "", key);
   }
 });
 
-test("buttons and links are clicked by Enter, and buttons by the blank, but for those of rows", () => {
+test("Enter clicks buttons and links, and the space bar clicks buttons, except those of rows", () => {
   equal(press("Enter", {}, { control: true }), "");
   equal(press(" ", {}, { control: true }), "");
   equal(press("Enter", {}, { control: true, rowControl: true }), "");
@@ -112,7 +112,7 @@ test("buttons and links are clicked by Enter, and buttons by the blank, but for 
   equal(press("j", {}, { control: true }), "next");
 });
 
-test("without single-key shortcuts, only keys that write nothing do anything", () => {
+test("without single-key shortcuts, only keys that produce no character have an effect", () => {
   for (const [key, action] of ACTIONS) {
     equal(press(key, {}, { single: false }), key.length === 1 ? "" : action, key);
   }
@@ -137,7 +137,7 @@ class Page {
     return this.overlay;
   }
 
-  // Returns whether the browser is kept from doing what it would.
+  // Returns whether the browser's default action is prevented.
   send(name, key, timeStamp = 0, more = {}) {
     const event = {
       key,
@@ -166,7 +166,7 @@ function listen(...names) {
   return { done, page, keys };
 }
 
-test("g twice within a second is one shortcut, and nothing may come between", () => {
+test("g twice within a second is one shortcut, without other keys between", () => {
   const { done, page } = listen("oldest", "wrap", "latest");
   page.press("g", 0);
   page.press("g", 1000);
@@ -191,7 +191,7 @@ test("g that is held down is one g", () => {
   equal(done, []);
 });
 
-test("a key that is held down moves on and on, and toggles once", () => {
+test("a key that is held down moves repeatedly, and toggles once", () => {
   const { done, page } = listen("next", "pause");
   page.press("j");
   page.press("j", 30, { repeat: true });
@@ -201,7 +201,7 @@ test("a key that is held down moves on and on, and toggles once", () => {
   equal(done, ["next", "next", "pause"]);
 });
 
-test("what a key does is not done by the browser as well, neither on its release", () => {
+test("the browser's default action for a used key is prevented, on its release, too", () => {
   const { page } = listen("pause", "search");
   ok(page.press("/"), "no quick find");
   ok(!page.send("keyup", "/"));
@@ -210,7 +210,7 @@ test("what a key does is not done by the browser as well, neither on its release
   ok(!page.send("keyup", " "), "once");
 });
 
-test("a key without an action, or whose event another client took, is left alone", () => {
+test("a key without an action, or whose event was handled before, is ignored", () => {
   const { done, page } = listen("wrap");
   ok(!page.press("r"));
   page.press("w", 0, { defaultPrevented: true });
@@ -218,7 +218,7 @@ test("a key without an action, or whose event another client took, is left alone
   equal(done, []);
 });
 
-test("a target without closest(), as a document is, is not a field", () => {
+test("a target without closest(), such as a document, is not a field", () => {
   const { done, page } = listen("wrap");
   page.press("w", 0, { target: {} });
   equal(done, ["wrap"]);
@@ -259,7 +259,7 @@ test("a setting is kept for the next page", () => {
   equal(new Settings(() => storage).get("Announce new events", true), true, "nonsense");
 });
 
-test("a browser that keeps nothing has the setting until the page is left", () => {
+test("in a browser without storage the setting lasts until the page is left", () => {
   const settings = new Settings(() => {
     throw new Error("SecurityError");
   });

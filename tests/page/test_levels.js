@@ -38,7 +38,7 @@ test("everyday words are known", () => {
   ok(!isEveryday("error") && !isEveryday("constructor"));
 });
 
-test("the numbers of syslog have levels, whatever the facility", () => {
+test("the numbers of syslog have levels, for any facility", () => {
   equal(
     [0, 1, 2, 3, 4, 5, 6, 7].map(levelOfPriority).join(" "),
     "fatal fatal fatal error warn info info debug",

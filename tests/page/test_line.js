@@ -11,20 +11,20 @@ function read(text) {
   return readLine(text, { arrived: ARRIVED, type: "message" });
 }
 
-// What stays as the message of a line.
+// The text that remains as the message of a line.
 function rest(text) {
   return read(text)
     .pieces.map(([start, end]) => text.slice(start, end))
     .join("");
 }
 
-// What is moved to the cells of the time and the level.
+// The text moved to the cells of the time and the level.
 function cells(text) {
   const { timeAt, levelAt } = read(text);
   return [timeAt, levelAt].map((at) => at && text.slice(...at));
 }
 
-// Lines for each rule of what may precede a time, and what stays of them.
+// Lines for each rule about text before a time, and the remaining messages.
 const OPENED = {
   priority: {
     "<34>Nov 29 02:25:25 web-1 su: x": "web-1 su: x",
@@ -57,14 +57,14 @@ const OPENED = {
 };
 
 for (const { name } of OPENERS) {
-  test(`what the rule "${name}" finds before a time is understood`, () => {
+  test(`text that the rule "${name}" finds before a time is understood`, () => {
     for (const [text, message] of Object.entries(OPENED[name])) {
       equal(rest(text), message, text);
     }
   });
 }
 
-test("the time and the level go with what sets them off", () => {
+test("the time and the level are removed together with their separators", () => {
   for (const [text, message] of Object.entries({
     "2026-11-29 02:25:25 [error] 31#31: x": "31#31: x",
     "2026-11-29 02:25:25 | SUCCESS  | a - x": "a - x",
@@ -88,13 +88,13 @@ test("the time and the level go with what sets them off", () => {
   }
 });
 
-test("pairs of logfmt go from where they stand", () => {
+test("pairs of logfmt are removed wherever they are", () => {
   equal(rest('ts=2026-11-29T02:25:25Z msg="x" level=info'), 'msg="x"');
   equal(rest("a=1 t=2026-11-29T02:25:25Z level=info b=2"), "a=1 b=2");
   equal(rest("2026-11-29T02:25:25Z app[web.1]: at=info x=1"), "app[web.1]: at=info x=1");
 });
 
-test("the cells have what was moved", () => {
+test("the cells have the moved text", () => {
   equal(cells("2026-11-29T02:25:25Z [INFO]  x"), ["2026-11-29T02:25:25Z ", "[INFO]  "]);
   equal(cells("level=info ts=2026-11-29T02:25:25Z x=1"), [
     "ts=2026-11-29T02:25:25Z ",
@@ -125,7 +125,7 @@ test("JSON may follow a prefix or a time", () => {
   equal(read('2026-11-29T02:25:25Z got {"level":"error"}').record, null);
 });
 
-test("the pieces and what was moved are in the text, in order, and do not overlap", () => {
+test("the pieces and the moved text are in the line, in order, and do not overlap", () => {
   for (const text of ALL.flatMap(({ lines }) => lines.map(plain))) {
     const { pieces, timeAt, levelAt } = read(text);
     let position = 0;
@@ -154,7 +154,7 @@ function readAll(text) {
   }
 }
 
-test("a million characters are read at once, whatever they are", () => {
+test("a million characters of any kind are read quickly", () => {
   const size = 1_000_000;
   const before = performance.now();
   for (const unit of [
@@ -191,7 +191,7 @@ test("a million characters are read at once, whatever they are", () => {
       readAll(start + text);
     }
   }
-  // 150 lines of a million characters: quadratic time would be hours.
+  // 150 lines of a million characters: quadratic time would take hours.
   ok(performance.now() - before < 30_000, "the time it took");
 });
 
@@ -206,7 +206,7 @@ function numbers(seed) {
   };
 }
 
-test("no line makes it throw", () => {
+test("no line causes an exception", () => {
   const texts = ALL.flatMap(({ lines }) => lines.map(plain));
   const next = numbers(17);
   for (let round = 0; round < 10_000; round++) {

@@ -12,7 +12,7 @@ test("pairs are read, with the positions of the whole and of the value", () => {
   ]);
 });
 
-test("what stands in quotes is not a pair", () => {
+test("text in quotes is not a pair", () => {
   equal(pairsOf('msg="a=1 \\"b=2\\" c=3" d=4'), [
     ["msg", 'a=1 "b=2" c=3'],
     ["d", "4"],
@@ -20,25 +20,25 @@ test("what stands in quotes is not a pair", () => {
   equal(pairsOf('"a=1" b=2'), [["b", "2"]]);
 });
 
-test("a quote without an end is text", () => {
+test("an unterminated quote is text", () => {
   equal(pairsOf('a="1 b=2'), [
     ["a", '"1'],
     ["b", "2"],
   ]);
 });
 
-test("a pair begins a word", () => {
+test("a pair must begin a word", () => {
   equal(pairsOf("https://example.com/?a=1 (b=2) c==3"), [["c", "=3"]]);
 });
 
-test("reading begins where it is asked to", () => {
+test("reading begins at the given position", () => {
   equal(
     readPairs("a=1 b=2", 4).map(({ key }) => key),
     ["b"],
   );
 });
 
-test("a million quotes are read at once", () => {
+test("a million quotes are read quickly", () => {
   const text = ' "\\'.repeat(300_000);
   const before = performance.now();
   equal(readPairs(text), []);

@@ -54,7 +54,7 @@ function open() {
   return { button, menu, chosen };
 }
 
-testPage("a menu opens and closes by its button, which says so", () => {
+testPage("a menu opens and closes by its button, which shows the state", () => {
   const { button, menu } = open();
   ok(menu.isOpen, "open");
   equal(button.getAttribute("aria-expanded"), "true");
@@ -76,7 +76,7 @@ testPage("a menu has its groups, checkboxes with key caps, and buttons", () => {
   equal([...menu.panel.querySelectorAll("kbd")].map((each) => each.textContent), ["w", "r"]);
 });
 
-testPage("the first item has the focus in an open menu, and arrows lead round", () => {
+testPage("the first item has the focus in an open menu, and arrows cycle through the items", () => {
   const { menu } = open();
   const [wrap, raw] = menu.panel.querySelectorAll("input");
   const stop = menu.panel.querySelector("button");
@@ -91,7 +91,7 @@ testPage("the first item has the focus in an open menu, and arrows lead round", 
   ok(document.activeElement === stop, "and back");
 });
 
-testPage("Esc closes a menu and gives the focus back to its button", () => {
+testPage("Esc closes a menu and returns the focus to its button", () => {
   const { button, menu } = open();
   ok(press(document.activeElement, "Escape"), "no other handler takes it");
   ok(!menu.isOpen, "closed");
@@ -99,7 +99,7 @@ testPage("Esc closes a menu and gives the focus back to its button", () => {
   ok(!press(button, "Escape"), "a closed one does not listen");
 });
 
-testPage("a press beside a menu closes it, one inside does not", () => {
+testPage("a press outside a menu closes it, one inside does not", () => {
   const { button, menu } = open();
   const pressAt = (target) => target.dispatchEvent(new Event("pointerdown", { bubbles: true }));
   pressAt(menu.panel.querySelector("h2"));
@@ -110,7 +110,7 @@ testPage("a press beside a menu closes it, one inside does not", () => {
   ok(!menu.isOpen, "beside");
 });
 
-testPage("a menu closes if Tab leads out of it", () => {
+testPage("a menu closes if Tab moves out of it", () => {
   const { menu } = open();
   const next = addButton("Next");
   next.focus();
@@ -118,7 +118,7 @@ testPage("a menu closes if Tab leads out of it", () => {
   ok(document.activeElement === next, "and the focus is where the user went");
 });
 
-testPage("what is checked is reported and stays open; what is chosen is done, and closes", () => {
+testPage("checking an item reports it and keeps the menu open; choosing one acts and closes it", () => {
   const { button, menu, chosen } = open();
   menu.panel.querySelector("input").click();
   equal(chosen, ["wrap true"]);
@@ -129,7 +129,7 @@ testPage("what is checked is reported and stays open; what is chosen is done, an
   ok(document.activeElement === button, "focus");
 });
 
-testPage("a menu shows what changed elsewhere", () => {
+testPage("a menu shows changes made elsewhere", () => {
   const { menu, chosen } = open();
   menu.setChecked("wrap", true);
   menu.setLabel("stop", "Connect");
@@ -166,7 +166,7 @@ function makeSettings() {
   }));
 }
 
-testPage("the list of shortcuts tells its settings at once, and when they change", () => {
+testPage("the list of shortcuts reports its settings immediately, and when they change", () => {
   const told = [];
   const settings = makeSettings();
   const dialog = makeShortcuts(settings, {
@@ -187,7 +187,7 @@ testPage("the list of shortcuts tells its settings at once, and when they change
   equal(settings.get("Announce new events", false), true);
 });
 
-testPage("a dialog has a name, and closes by its button and by a click beside it", () => {
+testPage("a dialog has a name, and closes by its button and by a click outside it", () => {
   const dialog = makeShortcuts(makeSettings(), { onSingleKeys: () => {}, onAnnounce: () => {} });
   const button = addButton("Shortcuts");
   button.focus();
@@ -207,7 +207,7 @@ testPage("a dialog has a name, and closes by its button and by a click beside it
 testPage("programs are shown for the URL, our own client first, as text", () => {
   const { dialog, open: openFor } = makeProgram();
   openFor("http://localhost:8080/other");
-  openFor("http://localhost:8080/log"); // as it is open already, it only shows that
+  openFor("http://localhost:8080/log"); // as it is open already, it is only shown
   const shown = [...dialog.querySelectorAll("pre")].map((each) => each.textContent);
   equal(shown.length, 4);
   equal(shown[0], "twisted-sse get http://localhost:8080/log");
@@ -262,7 +262,7 @@ testPage("the clipboard gets the text where pages may use it", async () => {
   equal(texts, ["a\nb"]);
 });
 
-testPage("without a clipboard a hidden field is copied, and the focus is where it was", async () => {
+testPage("without a clipboard a hidden field is copied, and the focus returns", async () => {
   for (const clipboard of [undefined, refuse]) {
     const button = addButton("Copy");
     button.focus();
@@ -280,7 +280,7 @@ testPage("without a clipboard a hidden field is copied, and the focus is where i
   }
 });
 
-testPage("a button says that it copied, for a moment, however often it is pressed", async () => {
+testPage("a button reports for a moment that it copied, however often it is pressed", async () => {
   const button = addButton("Copy all 5 lines");
   await withClipboard({ writeText: async () => {} }, undefined, async () => {
     await copyFrom(button, "x");
@@ -296,7 +296,7 @@ testPage("a button says that it copied, for a moment, however often it is presse
   ok(performance.now() - began > 1000, "too soon");
 });
 
-testPage("if nothing else works, the text is selected and the button says what to press", async () => {
+testPage("if nothing else works, the text is selected and the button names the key", async () => {
   const button = addButton("Copy");
   await withClipboard(undefined, () => false, () => copyFrom(button, "some text"));
   equal(button.textContent, "Press Ctrl+C to copy");
@@ -308,7 +308,7 @@ testPage("if nothing else works, the text is selected and the button says what t
   equal(document.querySelectorAll("textarea").length, 0);
 });
 
-testPage("who does not copy by hand after all leaves nothing behind", async () => {
+testPage("if the user does not copy by hand after all, nothing is left behind", async () => {
   const button = addButton("Copy");
   const other = addButton("Other");
   for (const leave of [(field) => press(field, "Escape"), () => other.focus()]) {

@@ -16,7 +16,7 @@ function open(group) {
 
 const texts = (box, selector) => [...box.querySelectorAll(selector)].map((each) => each.textContent);
 
-test("an object is a list of its keys and values, as they came", () => {
+test("an object is a list of its keys and values, as received", () => {
   const { box, pressed } = open(groupOf('{"id": 12345678901234567890, "__proto__": "x", "l": [1, 2]}'));
   equal(texts(box, "dt"), ["id", "__proto__", "l"]);
   equal(texts(box, "dd:not(.pair-tools)"), ["12345678901234567890", "x", "[\n  1,\n  2\n]"]);
@@ -31,7 +31,7 @@ test("an object is a list of its keys and values, as they came", () => {
   ]);
 });
 
-test("what is open has no elements of the text's own", () => {
+test("an open row has no elements from the text", () => {
   const { box } = open(groupOf('{"<img src=x>": "<b onclick=alert(1)>"}'));
   equal(box.querySelectorAll("img, b").length, 0);
   equal(texts(box, "dt"), ["<img src=x>"]);
@@ -44,7 +44,7 @@ test("an object that is wrapped and nested deeper than the stack is shown", () =
   equal(texts(box, "dt"), ["a"]);
 });
 
-test("of a long text the beginning is shown, and on demand the rest", () => {
+test("the beginning of a long text is shown, and the rest on demand", () => {
   const data = `${"x".repeat(9999)}\u{1f600}${"y".repeat(2000)}`;
   const { box } = open(groupOf(data));
   const text = box.querySelector(".text");
@@ -54,7 +54,7 @@ test("of a long text the beginning is shown, and on demand the rest", () => {
   equal(text.textContent, data);
 });
 
-test("exactly what came is copied", () => {
+test("the text is copied exactly as received", () => {
   const group = groupOf(entryOf("\u001b[31mred\u001b[0m"), entryOf("  two\r"));
   equal(textOf(group), "\u001b[31mred\u001b[0m\n  two\r");
   ok(open(group).box.textContent.startsWith("Copy all 2 lines"), "the button");

@@ -23,7 +23,7 @@ function source(more = {}) {
 
 const told = (more) => describe(source(more), NOW);
 
-test("a source is called by its kind and what it reads", () => {
+test("the name of a source has its kind and its input", () => {
   equal(told().kind, "File · app.log");
   equal(told({ kind: "command", label: "ping localhost" }).kind, "Command · ping localhost");
   equal(told({ kind: "python", label: "shop.events:connected" }).kind, "Python · shop.events:connected");
@@ -47,7 +47,7 @@ test("the age is that of the newest line, by the server's clock", () => {
   equal(told({ lastAt: null }).age, "");
 });
 
-test("a source without a line says so", () => {
+test("a source without a line shows this", () => {
   const none = told({ lines: 0, last: null, lastAt: null });
   equal([none.last, none.age, none.rate], ["", "No lines yet", "0/s"]);
   equal(told({ kind: "post", lines: 0, last: null, lastAt: null }).age, "No events yet");
@@ -57,7 +57,7 @@ test("an empty newest line is a line", () => {
   equal([told({ last: "" }).last, told({ last: "" }).age], ["", "12 s ago"]);
 });
 
-test("where each client gets its own events, there is neither a line nor a rate", () => {
+test("if each client gets its own events, there is neither a line nor a rate", () => {
   const own = told({ kind: "tick", label: "Ticks", lines: null, last: null, lastAt: null, rates: null });
   equal(own, {
     kind: "Ticks",
@@ -78,7 +78,7 @@ test("the rate is the mean of the last five seconds, in whole numbers from ten o
   equal(rate(2000, 2000, 2000, 2000, 2000), "2,000/s");
 });
 
-test("a source whose lines are no longer kept still says when the newest came", () => {
+test("a source whose lines are no longer kept still shows when the newest arrived", () => {
   const said = told({ last: null });
   equal([said.last, said.isLine, said.age], ["", false, "12 s ago"]);
 });

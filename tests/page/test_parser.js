@@ -6,7 +6,7 @@ import { EventStreamParser } from "../../twisted_sse/daemon/page/parser.js";
 import { equal, ok, test } from "./testing.js";
 import { readVectors } from "./vectors.js";
 
-test("event streams are parsed as the standard says", async () => {
+test("event streams are parsed as in the standard", async () => {
   const vectors = await readVectors("parser.json");
   ok(vectors.length > 50, "the number of vectors");
   for (const { name, chunks, events, retry, final_last_event_id: id } of vectors) {

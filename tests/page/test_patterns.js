@@ -1,4 +1,4 @@
-// Patterns in a worker: what comes of them, and what happens when one takes too long.
+// Patterns in a worker: their results, and a pattern that takes too long.
 
 "use strict";
 
@@ -11,10 +11,10 @@ const HOPELESS = "^(\\S+\\s?)+$#";
 const LONG = "word ".repeat(40);
 const TOO_SLOW = "Pattern too slow, stopped";
 
-// Node.js has no workers of this kind; what needs a real one is tested in browsers.
+// Node.js has no workers of this kind; tests that need a real one run in browsers.
 const browserTest = typeof Worker === "undefined" ? () => {} : test;
 
-// Workers that do as they are asked, and remember what they were asked.
+// Workers under the test's control, which remember their requests.
 class Workers {
   all = [];
 
@@ -41,7 +41,7 @@ class Workers {
     worker.dispatchEvent(Object.assign(new Event("message"), { data }));
   }
 
-  // Answers the last question: every text has every pattern.
+  // Answers the last request: every text has every pattern.
   answer(worker = this.last) {
     const { id, texts, sources } = worker.questions.at(-1);
     this.say({ id, began: true }, worker);
@@ -49,7 +49,7 @@ class Workers {
   }
 }
 
-// Patterns with such workers, whether they failed, and what was answered.
+// Patterns with such workers, their failures, and their answers.
 function make() {
   const workers = new Workers();
   const failures = [];
@@ -61,7 +61,7 @@ function make() {
   return { workers, failures, answers, patterns, ask };
 }
 
-// Timers that fire when they are asked to, while run() runs.
+// Timers that fire on demand, while run() runs.
 function withTimers(run) {
   const { setTimeout: set, clearTimeout: clear } = globalThis;
   const timers = new Map();
@@ -101,7 +101,7 @@ test("there is a worker while patterns are searched, and never a second", () => 
   patterns.set(false);
 });
 
-test("questions wait for the worker, and are answered in order, empty ones too", () => {
+test("requests wait for the worker, and are answered in order, including empty ones", () => {
   const { workers, answers, patterns, ask } = make();
   patterns.set(true);
   ask("a");
@@ -118,7 +118,7 @@ test("questions wait for the worker, and are answered in order, empty ones too",
   patterns.set(false);
 });
 
-test("many texts are asked for in parts, and each has its own time", () => {
+test("many texts are searched in parts, each with its own timeout", () => {
   const { workers, answers, patterns, ask } = make();
   patterns.set(true);
   workers.say({ ready: true });
@@ -196,7 +196,7 @@ test("a worker has ten seconds to start, and no such limit afterwards", () => {
   });
 });
 
-test("an answer that is on its way when the time is up counts", () => {
+test("an answer that is on its way at the timeout is used", () => {
   withTimers((timers, fire) => {
     const { workers, failures, answers, patterns, ask } = make();
     patterns.set(true);
@@ -211,7 +211,7 @@ test("an answer that is on its way when the time is up counts", () => {
   });
 });
 
-test("answers to an older query are dropped, and what it asked is forgotten", () => {
+test("answers to an older query are dropped, and its requests are forgotten", () => {
   const { workers, answers, patterns, ask } = make();
   patterns.set(true);
   workers.say({ ready: true });
@@ -228,7 +228,7 @@ test("answers to an older query are dropped, and what it asked is forgotten", ()
   patterns.set(false);
 });
 
-test("an older query that hangs is not a problem of the next, which gets a new worker", () => {
+test("an older query that hangs does not affect the next, which gets a new worker", () => {
   withTimers((timers, fire) => {
     const { workers, failures, answers, patterns, ask } = make();
     patterns.set(true);
@@ -247,7 +247,7 @@ test("an older query that hangs is not a problem of the next, which gets a new w
   });
 });
 
-test("a worker that cannot start is one failure, however it is refused", () => {
+test("a worker that cannot start is reported once, however it is refused", () => {
   const refused = [];
   const patterns = new Patterns(
     (kind) => refused.push(kind),
@@ -277,7 +277,7 @@ test("a pattern that cannot be compiled after all is not valid", () => {
   equal([failures, workers.running], [[INVALID], 0]);
 });
 
-test("more than a page keeps does not pile up", () => {
+test("requests for more than a page keeps do not pile up", () => {
   const { workers, failures, patterns, ask } = make();
   patterns.set(true);
   workers.say({ ready: true });
@@ -288,7 +288,7 @@ test("more than a page keeps does not pile up", () => {
   equal([failures, workers.running], [[SLOW], 0]);
 });
 
-test("what has been answered does not count as waiting", () => {
+test("answered requests do not count as waiting", () => {
   const { workers, failures, answers, patterns, ask } = make();
   patterns.set(true);
   workers.say({ ready: true });
@@ -303,14 +303,14 @@ test("what has been answered does not count as waiting", () => {
   patterns.set(false);
 });
 
-// A search without workers, with what it said and answered.
+// A search without workers, with its messages and answers.
 function searchWith(start) {
   const problems = [];
   const search = new Search({ onProblem: (problem) => problems.push(problem), startWorker: start });
   return { search, problems };
 }
 
-test("without workers the search says so, and nothing matches", () => {
+test("without workers the search reports this, and nothing matches", () => {
   const { search, problems } = searchWith(() => {
     throw new Error("SecurityError");
   });
@@ -325,7 +325,7 @@ test("without workers the search says so, and nothing matches", () => {
   equal([answers.at(-1), search.problem], [[true], ""]);
 });
 
-test("when a pattern is too slow, all that waits is answered: nothing matches", () => {
+test("when a pattern is too slow, all waiting requests are answered: nothing matches", () => {
   withTimers((timers, fire) => {
     const workers = new Workers();
     const { search, problems } = searchWith(workers.start);
@@ -346,7 +346,7 @@ test("when a pattern is too slow, all that waits is answered: nothing matches", 
   });
 });
 
-test("what is answered may begin another search, and the older one is not answered then", async () => {
+test("an answer may begin another search, and the older one is then not answered", async () => {
   const workers = new Workers();
   const { search } = searchWith(workers.start);
   const answers = [];
@@ -361,7 +361,7 @@ test("what is answered may begin another search, and the older one is not answer
   equal([answers, search.problem], [["first"], ""]);
 });
 
-test("only lines that the other terms leave are asked for", () => {
+test("only lines that pass the other terms are searched", () => {
   const workers = new Workers();
   const { search } = searchWith(workers.start);
   const groups = [groupOf("one", "  two", "  three"), groupOf("two"), groupOf("four")];
@@ -378,7 +378,7 @@ test("only lines that the other terms leave are asked for", () => {
   equal(asked("-/x/ one"), ["one", "  two", "  three"]);
 });
 
-// What a real worker answers.
+// The answers of a real worker.
 function answerOf(text, groups) {
   return new Promise((done, fail) => {
     const search = new Search({ onProblem: (problem) => problem && fail(new Error(problem)) });
@@ -417,7 +417,7 @@ browserTest("patterns are found, with and without other terms", async () => {
 });
 
 browserTest(
-  "what patterns find is marked, at most 50 in a row, and nothing that is empty",
+  "matches of patterns are marked, at most 50 in a row, and no empty ones",
   async () => {
     const search = new Search({ onProblem: () => {} });
     const find = (text, line) => {
@@ -454,7 +454,7 @@ browserTest(
 );
 
 browserTest(
-  "a hopeless pattern is stopped, costs the page nothing, and another one works",
+  "a hopeless pattern is stopped without blocking the page, and another one works",
   async () => {
     const problems = [];
     const search = new Search({ onProblem: (problem) => problems.push(problem) });
@@ -495,7 +495,7 @@ browserTest("a worker that is not there is said, once", async () => {
 });
 
 browserTest(
-  "a pattern that is too large to be compiled is not valid, and there is no silence",
+  "a pattern that is too large to be compiled is reported as invalid",
   async () => {
     const problems = [];
     const search = new Search({ onProblem: (problem) => problems.push(problem) });

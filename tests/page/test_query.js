@@ -1,4 +1,4 @@
-// What is typed into the search, as terms.
+// Queries of the search, as terms.
 
 "use strict";
 
@@ -124,7 +124,7 @@ test("numbers are compared", () => {
   equal(parseQuery("ms:12").terms[0].values[0].number, 12);
 });
 
-test("level, type, source and id are the page's own, unless they are in quotes", () => {
+test("level, type, source and id mean the page's own fields, unless they are in quotes", () => {
   parses([
     ["level:error", "own level =error"],
     ["LEVEL:>=warn", "own level >=warn"],
@@ -133,7 +133,7 @@ test("level, type, source and id are the page's own, unless they are in quotes",
   ]);
 });
 
-test("a colon makes no key of addresses, times and names in C++, nor at the end of a word", () => {
+test("a colon in addresses, times and C++ names, or at the end of a word, does not make a key", () => {
   const words = [
     "https://example.com/",
     "12:30:45",
@@ -161,7 +161,7 @@ test("an invalid pattern is a problem", () => {
   }
 });
 
-test("whatever is typed, there are terms or a problem", () => {
+test("any query results in terms or a problem", () => {
   const random = new Random(17);
   const parts = [
     "a",

@@ -63,7 +63,7 @@ const BY_RULE = {
 };
 
 for (const { name } of LEVEL_RULES) {
-  test(`the rule "${name}" gives the levels that its objects have`, () => {
+  test(`the rule "${name}" finds the levels of its objects`, () => {
     for (const [object, level] of BY_RULE[name]) {
       equal(read(object).level, level, JSON.stringify(object));
     }
@@ -90,7 +90,7 @@ test("the time is under any of its keys, in any of its forms", () => {
   }
 });
 
-test("an invalid time is none", () => {
+test("an invalid time is ignored", () => {
   for (const time of ["12:30:00", 12, -1, 1e300, null, true, [], {}, { seconds: {} }, "", "x"]) {
     equal(read({ time }).time, null, JSON.stringify(time));
   }
@@ -108,7 +108,7 @@ test("a record is shown as its message and then pairs, without its level and its
   equal(show({ msg: "x", a: 1, b: 2 }, ["a"]), "x  b=2");
 });
 
-test("what did not become the level or the time is shown", () => {
+test("values that did not become the level or the time are shown", () => {
   equal(show({ level: 2, time: "12:30", msg: "x" }), "x  level=2 time=12:30");
 });
 
@@ -121,7 +121,7 @@ test("the message is under any of its keys", () => {
   equal(show({ body: { stringValue: "x" } }), "x");
 });
 
-test("of a large record only the beginning is shown", () => {
+test("only the beginning of a large record is shown", () => {
   const wide = show(Object.fromEntries(Array.from({ length: 20 }, (_, index) => [`k${index}`, 1])));
   ok(wide.endsWith(" k13=1 …"), wide);
   equal(show({ a: "x".repeat(300) }), `a=${"x".repeat(200)}…`);
@@ -141,7 +141,7 @@ test("the parts are the message, the keys and the values", () => {
   );
 });
 
-test("what Docker wraps is unwrapped", () => {
+test("lines wrapped by Docker are unwrapped", () => {
   const time = "2026-11-29T02:25:25.5Z";
   const json = read({ log: '{"level":"warn","msg":"x"}\n', stream: "stdout", time });
   equal([json.level, json.record.msg, json.time.at], ["warn", "x", Date.parse(time)]);
@@ -151,7 +151,7 @@ test("what Docker wraps is unwrapped", () => {
   equal(showRecord(line.record, new Set()).text, "2026-11-29T02:25:24Z ERROR x  stream=stderr");
 });
 
-test("JSON that is not an object, too long, or broken, is text", () => {
+test("JSON that is not an object, too long, or invalid, is text", () => {
   for (const text of ["{", "{]", '{"a":1} x', `{"a":"${"x".repeat(100_000)}"}`]) {
     equal(read(text), null, text.slice(0, 20));
   }
@@ -167,7 +167,7 @@ test("hostile keys and depths do no harm", () => {
   ok(record === undefined || showRecord(record, new Set()).text.startsWith("{"));
 });
 
-test("a column has the value as it is, shortened, or what kind it is", () => {
+test("a column has the value, shortened if long, or its kind", () => {
   const record = read(
     `{"s":"a b","n":1.5,"b":false,"z":null,"l":[1,2],"o":{"a":1},"long":"${"x".repeat(300)}"}`,
   ).record;

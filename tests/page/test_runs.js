@@ -45,7 +45,7 @@ test("a mark is cut where styles change, and a style where marks do", () => {
   );
 });
 
-test("marks that meet are one, and what reaches beyond the text is cut", () => {
+test("adjacent marks are merged, and those beyond the text are cut", () => {
   const red = { start: 3, end: 99 };
   equal(
     mergeRuns(
@@ -133,7 +133,7 @@ test("runs are where their characters are in the pieces", () => {
   );
 });
 
-test("each character of the pieces keeps what it had", () => {
+test("each character of the pieces keeps its style and mark", () => {
   const random = new Random(19);
   for (let round = 0; round < 500; round += 1) {
     const length = random.below(40);

@@ -1,4 +1,4 @@
-// Which groups match what was typed, and what is marked in them; without patterns.
+// The groups that match a query, and the marks in them; without patterns.
 
 "use strict";
 
@@ -23,7 +23,7 @@ function matches(text, groups) {
   return answer.flatMap((found, at) => (found ? [at] : []));
 }
 
-// What is marked in a row.
+// The marked texts in a row.
 function marked(text, row) {
   let answer = null;
   searchFor(text).find([row], ([ranges]) => {
@@ -71,7 +71,7 @@ test("words and phrases are found in the text without escapes, with times and le
   ]);
 });
 
-test("a minus leaves out what has the term", () => {
+test("a minus excludes groups with the term", () => {
   finds(LOG, [
     ["-basket", 1, 3],
     ['-"with the"', 0, 1, 3],
@@ -82,7 +82,7 @@ test("a minus leaves out what has the term", () => {
   ]);
 });
 
-test("level, type, source and id are the page's own", () => {
+test("level, type, source and id mean the page's own fields", () => {
   const groups = [
     groupOf(entryOf("[ERROR] a", { source: "/log", type: "job", id: "7" })),
     groupOf(entryOf("[WARN] b", { source: "/load", id: "12" })),
@@ -222,7 +222,7 @@ test("access logs have a status, a method and a path", () => {
   );
 });
 
-test("one line of a group has all terms, and none has what is left out", () => {
+test("one line of a group has all terms, and no line has an excluded one", () => {
   const group = groupOf(
     "ERROR request 42 failed",
     "Traceback (most recent call last):",
@@ -242,7 +242,7 @@ test("one line of a group has all terms, and none has what is left out", () => {
   );
 });
 
-test("escapes in JSON are found by what they stand for, and as they are written", () => {
+test("escapes in JSON are found by their meaning, and as written", () => {
   const group = groupOf(
     '{"msg":"M\\u00fcller said \\"hi\\"","path":"C:\\\\new","deep":[{"k\\u00e9y":"\\u00df"}]}',
   );
@@ -259,7 +259,7 @@ test("escapes in JSON are found by what they stand for, and as they are written"
   }
 });
 
-test("an invalid pattern leaves what was searched in force", () => {
+test("an invalid pattern leaves the previous search in force", () => {
   const problems = [];
   const search = new Search({ onProblem: (problem) => problems.push(problem) });
   ok(search.isEmpty, "at first");
@@ -275,7 +275,7 @@ test("an invalid pattern leaves what was searched in force", () => {
   equal(problems, ["Not a valid pattern", ""]);
 });
 
-test("words and phrases are marked where they are drawn, but for those left out", () => {
+test("words and phrases are marked where they are drawn, except excluded ones", () => {
   marks([
     ["timeout, Timeout", "timeout", "timeout", "Timeout"],
     ["2026-11-29 02:25:25 ERROR it failed", "error it", "it"],
@@ -306,7 +306,7 @@ test("a key:value marks the value in logfmt and in access logs", () => {
   ]);
 });
 
-test("a key:value marks the value in JSON, and words mark what is shown", () => {
+test("a key:value marks the value in JSON, and words mark the shown text", () => {
   const entry = entryOf('{"msg":"it failed","status":500,"ms":500,"user":{"id":1},"code":"500"}');
   const shown = showRecord(entry.line.record, new Set());
   const row = { ...shown, entry };
@@ -335,7 +335,7 @@ test("a cell is marked if a word or phrase is in it", () => {
   );
 });
 
-test("rows and groups are answered at once, none as well", () => {
+test("rows and groups are answered immediately, including an empty list", () => {
   const search = searchFor("x");
   let answers = 0;
   search.ask([], (found) => {
@@ -359,7 +359,7 @@ test("JSON may be nested as deep as it is long", () => {
   equal(matches(`${"b.".repeat(3000)}b:x`, [objects]), []);
 });
 
-test("whatever is typed and whatever comes, marks are in order within the text", () => {
+test("for any query and any text, marks are in order within the text", () => {
   const random = new Random(17);
   const typed = [
     "a",

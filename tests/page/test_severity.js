@@ -1,4 +1,4 @@
-// Each rule that gives a level, by its name; and what is not a level.
+// Each rule that finds a level, by its name; and text that is not a level.
 
 import { readLine } from "../../twisted_sse/daemon/page/line/line.js";
 import { FAILURES, RULES } from "../../twisted_sse/daemon/page/line/severity.js";
@@ -204,7 +204,7 @@ for (const [table, examples] of [
   [PLACES, BY_PLACE],
 ]) {
   for (const { name } of table) {
-    test(`the rule "${name}" gives the levels that its lines have`, () => {
+    test(`the rule "${name}" finds the levels of its lines`, () => {
       for (const [text, level] of Object.entries(examples[name])) {
         equal(levelOfLine(text), level, text);
       }
@@ -213,7 +213,7 @@ for (const [table, examples] of [
 }
 
 for (const { name } of FAILURES) {
-  test(`what ${name} says of an error that was not caught is one`, () => {
+  test(`the report of ${name} about an uncaught error is an error`, () => {
     for (const text of FAILURE_LINES[name]) {
       equal(levelOfLine(text), "error", text);
     }
@@ -248,7 +248,7 @@ test("words in other places are not levels", () => {
   }
 });
 
-test("a level of the message does not outdo the one at its beginning", () => {
+test("a level in the message does not override the one at its beginning", () => {
   equal(levelOfLine('INFO: a "GET / HTTP/1.1" 200 OK'), "info");
   equal(levelOfLine("2026-11-29 02:25:25 INFO the ERROR counter was reset"), "info");
 });

@@ -8,7 +8,7 @@ import { View } from "../../twisted_sse/daemon/page/view.js";
 import { groupOf } from "./entries.js";
 import { equal, test } from "./testing.js";
 
-// Numbers them, as they are kept.
+// Numbers the groups, in the order in which they are kept.
 function keep(...items) {
   return items.map((item, i) => ({ number: i + 1, type: "message", version: 0, entries: [], ...item }));
 }
@@ -26,7 +26,7 @@ function make(passing) {
   return { shown, said };
 }
 
-test("rows are in the order of their events, and what is not wanted any more is taken out", () => {
+test("rows are in the order of their events, and rows no longer wanted are removed", () => {
   const items = keep(groupOf("one"), groupOf("two"), groupOf("three"));
   const { shown, said } = make(items);
   shown.show(items.slice(0, 2), false);
@@ -38,7 +38,7 @@ test("rows are in the order of their events, and what is not wanted any more is 
   equal(said(), ["three", "two"]);
 });
 
-test("two markers that say the same are never in a row, whatever the filter takes out", () => {
+test("two identical markers are never adjacent, whatever the filter removes", () => {
   const items = keep(
     ...[marker(liveFromHere("/")), groupOf("one"), marker(liveFromHere("/"))],
     ...[marker(reconnected(4, "/")), groupOf("two")],
@@ -53,7 +53,7 @@ test("two markers that say the same are never in a row, whatever the filter take
   equal(said(), [live, "one", live, back, "two"]);
 });
 
-test("above the first row it is said that older events are no longer kept", () => {
+test("a note above the first row reports that older events are no longer kept", () => {
   const items = keep(groupOf("one"));
   const { shown, said } = make(items);
   shown.show(items, true);
@@ -62,7 +62,7 @@ test("above the first row it is said that older events are no longer kept", () =
   equal(said(), ["one"]);
 });
 
-test("where the day changes, it is said", () => {
+test("a change of the day has a marker", () => {
   const items = keep(groupOf("2026-11-29T12:00:00 one"), groupOf("2026-11-30T12:00:00 two"));
   const { shown, said } = make(items);
   shown.show(items, false);

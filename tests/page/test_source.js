@@ -1,11 +1,11 @@
-// Tests for source.js and stream.js, with a page and a server that are not real.
+// Tests for source.js and stream.js, with a simulated page and server.
 
 "use strict";
 
 import { Source } from "../../twisted_sse/daemon/page/source.js";
 import { equal, ok, test } from "./testing.js";
 
-// Answers fetch() as it is asked to, one body after the other, and remembers what it was asked.
+// Answers fetch() with prepared bodies, one after the other, and remembers the requests.
 class Server {
   requests = [];
   #answers = [];
@@ -55,7 +55,7 @@ class Server {
   }
 }
 
-// Takes down what its sources do.
+// Records the actions of its sources.
 class Page {
   did = [];
   states = [];
@@ -111,7 +111,7 @@ async function withPage(kind, run) {
   }
 }
 
-test("what was there before is distinguished from what is new, and has no time of arrival", () =>
+test("a marker separates earlier events from new ones, and they have no time of arrival", () =>
   withPage("file", async (page, server) => {
     server.streams(["id: 1\ndata: old\n\n: live\n\n", "data: new\n\n"]);
     page.source.toggle();
@@ -121,7 +121,7 @@ test("what was there before is distinguished from what is new, and has no time o
     equal(server.requests[0].address, "/log?tail=5000");
   }));
 
-test("if nothing was there before, no marker says so", () =>
+test("without earlier events, there is no marker", () =>
   withPage("file", async (page, server) => {
     server.streams([": live\n\ndata: new\n\n"]);
     page.source.toggle();
@@ -156,7 +156,7 @@ test("a line that belongs to the one before joins it, but never across a marker"
     ]);
   }));
 
-test("the position of the stream is neither shown nor counted, but asked for", () =>
+test("the position of the stream is neither shown nor counted, but used for resuming", () =>
   withPage("file", async (page, server) => {
     server.streams(["retry: 1\n\nid: 7\ndata: one\n\nid: 9\nevent: stream-position\ndata: \n\n"], {
       staysOpen: false,
@@ -168,7 +168,7 @@ test("the position of the stream is neither shown nor counted, but asked for", (
     equal(server.requests[1].headers["Last-Event-ID"], "9");
   }));
 
-test("of a reset after a reconnection only that is said", () =>
+test("after a reconnection with a reset, only the reset is reported", () =>
   withPage("file", async (page, server) => {
     server.streams(["retry: 1\n\nid: 1\ndata: one\n\n"], { staysOpen: false });
     server.streams(["event: stream-reset\ndata: {}\n\nid: 9\ndata: nine\n\n"]);
@@ -177,7 +177,7 @@ test("of a reset after a reconnection only that is said", () =>
     equal(page.did, ["one", "(Events are missing here: the server no longer had them.)", "nine"]);
   }));
 
-test("without an ID what came in between is missing; it is said though nothing comes", () =>
+test("without an ID events in between are missing, which is reported even if none arrives", () =>
   withPage("tick", async (page, server) => {
     server.streams(["retry: 1\n\ndata: one\n\n"], { staysOpen: false });
     server.streams([":\n\n"]);
@@ -196,7 +196,7 @@ test("an ID beyond ASCII is sent as UTF-8", () =>
     equal(new TextDecoder().decode(bytes), "é😀");
   }));
 
-test("what is not a stream ends the connection, but for a server that is busy", async () => {
+test("a response that is not a stream ends the connection, unless the server is busy", async () => {
   for (const [status, type, state] of [
     [204, "text/event-stream", "refused"],
     [401, "text/plain", "refused"],
@@ -216,7 +216,7 @@ test("what is not a stream ends the connection, but for a server that is busy", 
   }
 });
 
-test("turned off, a source keeps its place, and resumes from there", () =>
+test("a source that is turned off keeps its position, and resumes from there", () =>
   withPage("file", async (page, server) => {
     server.streams(["id: 5\ndata: five\n\n"]);
     page.source.toggle();

@@ -6,7 +6,7 @@ import { Intake } from "../../twisted_sse/daemon/page/intake.js";
 import { Source } from "../../twisted_sse/daemon/page/source.js";
 import { equal, ok, test } from "./testing.js";
 
-// A page that notes what its sources call.
+// A page that records the calls of its sources.
 class Page {
   intake = new Intake(() => {});
   groups = [];
@@ -78,7 +78,7 @@ async function withSource(run, kind = "file") {
   }
 }
 
-test("lines that were there before are replayed, and the boundary is marked", () =>
+test("earlier lines are replayed, and the boundary is marked", () =>
   withSource(async ({ page, addresses, write, connect }) => {
     await connect();
     write("id: 1\ndata: one\n\n: live\n\nid: 2\ndata: two\n\n");
@@ -88,7 +88,7 @@ test("lines that were there before are replayed, and the boundary is marked", ()
     equal(page.markers, ["Live from here"]);
   }));
 
-test("where nothing came before, no boundary is marked", () =>
+test("without earlier lines, no boundary is marked", () =>
   withSource(async ({ page, write, connect }) => {
     await connect();
     write(": live\n\nid: 2\ndata: two\n\n");
@@ -96,7 +96,7 @@ test("where nothing came before, no boundary is marked", () =>
     equal(page.markers, []);
   }));
 
-test("after a reconnection without a loss that is said, once", () =>
+test("a reconnection without a loss is reported once", () =>
   withSource(async ({ page, write, connect }) => {
     await connect();
     write("id: 1\ndata: one\n\n");
@@ -107,13 +107,13 @@ test("after a reconnection without a loss that is said, once", () =>
     equal(page.markers, ["Reconnected after 1 s. No events were lost."]);
   }));
 
-test("that nothing was lost is not said of a reset which still waits to be read", () =>
+test("the page does not report that nothing was lost while a reset waits to be read", () =>
   withSource(async ({ page, write, connect }) => {
     await connect();
     write("id: 1\ndata: one\n\n");
     await until(() => page.groups.length === 1);
     await connect();
-    // What another source sends is read first, and that takes longer than the wait for a reset.
+    // Another source's data is read first, which takes longer than the wait for a reset.
     const busy = () => {
       const end = performance.now() + 8;
       while (performance.now() < end);
@@ -126,7 +126,7 @@ test("that nothing was lost is not said of a reset which still waits to be read"
     equal(page.markers, ["Events are missing here: the server no longer had them."]);
   }));
 
-test("a gap is said with its number, and what has none is not a fault", () =>
+test("a gap is reported with its number, and a missing number is not an error", () =>
   withSource(async ({ page, write, connect }) => {
     await connect();
     write('event: stream-gap\ndata: {"dropped": 1204}\n\n');
@@ -153,13 +153,13 @@ test("a marker separates groups, and so does a list that was cleared", () =>
     equal(page.lines.map(({ length }) => length), [2, 1, 1]);
   }));
 
-test("events of types are asked for without a number where each client has its own", () =>
+test("types of events are requested without a number if each client has its own events", () =>
   withSource(async ({ addresses, connect }) => {
     await connect();
     equal(addresses, ["/log"]);
   }, "python"));
 
-test("events of a type are not lines of an event before them, of another type or none", () =>
+test("events of a type do not join an earlier event of another type or none", () =>
   withSource(async ({ page, write, connect }) => {
     await connect();
     write("data: one\n\ndata:     two\n\nevent: paid\ndata:     three\n\n");

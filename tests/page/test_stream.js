@@ -6,7 +6,7 @@ import { Intake } from "../../twisted_sse/daemon/page/intake.js";
 import { Stream } from "../../twisted_sse/daemon/page/stream.js";
 import { equal, ok, test } from "./testing.js";
 
-// A server behind fetch(): notes the requests, and answers each with a body that the test writes.
+// A server behind fetch(): records the requests, and answers each with a body that the test writes.
 class Server {
   requests = [];
   #fetch = globalThis.fetch;
@@ -82,7 +82,7 @@ async function until(isSo) {
   }
 }
 
-test("a stream that is connected again has one connection, and each event once", () =>
+test("a reconnected stream has one connection, and each event once", () =>
   follow(async ({ server, stream, events, opened }) => {
     stream.connect();
     const first = await server.request(1);
@@ -104,7 +104,7 @@ test("a stream that is connected again has one connection, and each event once",
     ]);
   }));
 
-test("a stream asks for what follows the last event that came, also if that waits to be read", () =>
+test("a stream resumes after the last event that arrived, even if that waits to be read", () =>
   follow(async ({ server, stream, events, intake }) => {
     stream.connect();
     const first = await server.request(1);
@@ -139,7 +139,7 @@ test("an ID of any length is sent", () =>
     equal(request.headers["Last-Event-ID"].length, 1000000);
   }));
 
-test("a connection that is silent for long is given up, also if the clock was set back meanwhile", () =>
+test("a connection that is silent for long is given up, even if the clock was set back meanwhile", () =>
   follow(async ({ server, stream }) => {
     stream.connect();
     (await server.request(1)).answer();
@@ -154,7 +154,7 @@ test("a connection that is silent for long is given up, also if the clock was se
     ok(server.requests[0].signal.aborted, "whether the first was ended");
   }));
 
-test("connections that end again and again without events are not failures", () =>
+test("connections that end repeatedly without events do not count as failures", () =>
   follow(async ({ server, stream }) => {
     for (let i = 1; i <= 8; i += 1) {
       stream.connect();
@@ -168,7 +168,7 @@ test("connections that end again and again without events are not failures", () 
     ok(stream.state.until - Date.now() <= 3000, "the wait");
   }));
 
-test("a connection that was never there has not been lost", () =>
+test("a connection that was never made does not count as lost", () =>
   follow(async ({ server, stream, opened }) => {
     stream.connect();
     (await server.request(1)).fail();

@@ -1,4 +1,4 @@
-// Terms that the page writes into the search.
+// Terms that the page enters into the search.
 
 "use strict";
 
@@ -6,7 +6,7 @@ import { parseQuery } from "../../twisted_sse/daemon/page/search/query.js";
 import { writeTerm } from "../../twisted_sse/daemon/page/search/term.js";
 import { equal, test } from "./testing.js";
 
-test("what is written for a key and value is read as them", () => {
+test("the term entered for a key and a value is read as these", () => {
   const keys = [
     "status",
     "a.b",

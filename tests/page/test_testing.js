@@ -9,7 +9,7 @@ function failure(run) {
   return null;
 }
 
-test("a test fails if a value is not as wanted, and says so", () => {
+test("a test fails if a value differs from the expected one, and reports it", () => {
   equal(
     failure(() => ok(0, "the count")),
     "the count is 0",

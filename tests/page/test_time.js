@@ -14,7 +14,7 @@ function local(...fields) {
 const UTC = Date.UTC(2026, 10, 29, 2, 25, 25);
 const LOCAL = local(2026, 10, 29, 2, 25, 25);
 
-// Lines for each form, and when they are.
+// Lines for each form, and their times.
 const FORMS = {
   "ISO 8601, RFC 3339": {
     "2026-11-29T02:25:25Z x": UTC,
@@ -132,7 +132,7 @@ for (const [table, examples] of [
   }
 }
 
-test("a time says whether its zone was given, and whether it has a fraction", () => {
+test("a time has flags for an explicit zone and for a fraction", () => {
   for (const [text, zoned, fraction] of [
     ["2026-11-29T02:25:25Z x", true, false],
     ["2026-11-29 02:25:25.1 x", false, true],
@@ -144,7 +144,7 @@ test("a time says whether its zone was given, and whether it has a fraction", ()
   }
 });
 
-test("the time of Bunyan's short form is of the day that it is in Greenwich", () => {
+test("a time in Bunyan's short form is on the current day in UTC", () => {
   const at = Date.UTC(2026, 10, 29, 2, 25, 25);
   equal(timeOf("02:25:25Z x", at + 1000).at, at);
   equal(
@@ -153,7 +153,7 @@ test("the time of Bunyan's short form is of the day that it is in Greenwich", ()
   );
 });
 
-test("times before 2000 and more than a day ahead are none, and stay in the text", () => {
+test("times before 2000 or more than a day ahead are not recognised, and stay in the text", () => {
   const text = "2027-11-29 02:25:25 ERROR x";
   const line = readLine(text, { arrived: ARRIVED, type: "message" });
   equal([line.time, line.timeAt, line.pieces], [null, null, [[0, text.length]]]);
@@ -164,19 +164,19 @@ test("times before 2000 and more than a day ahead are none, and stay in the text
   equal(timeOf(`${new Date(ARRIVED + day + 1).toISOString()} x`), null);
 });
 
-test("a line of the new year may be of the old one", () => {
+test("a line in the new year may be from the old one", () => {
   const arrived = local(2027, 0, 1, 0, 0, 5);
   equal(timeOf("Dec 31 23:59:59 web x", arrived).at, local(2026, 11, 31, 23, 59, 59));
   equal(timeOf("Jan  1 00:00:04 web x", arrived).at, local(2027, 0, 1, 0, 0, 4));
   equal(timeOf("23:59:59 x", arrived).at, local(2026, 11, 31, 23, 59, 59));
 });
 
-test("the 29th of February is one in leap years only", () => {
+test("the 29th of February is recognised in leap years only", () => {
   equal(timeOf("Feb 29 02:25:25 web x"), null);
   equal(timeOf("2024-02-29 02:25:25 x").at, local(2024, 1, 29, 2, 25, 25));
 });
 
-test("a time has a moment on every day, also if a change of the clocks leaves it out", () => {
+test("a time is valid on every day, even if a change of the clocks skips it", () => {
   const arrived = local(2026, 11, 31, 12);
   for (let day = 1; day <= 365; day++) {
     const date = new Date(Date.UTC(2026, 0, day));

@@ -1,4 +1,4 @@
-// Lines of many programs: what is right stays right, and no rule is there for nothing.
+// Lines of many programs: correct results stay correct, and every rule is needed.
 
 import { CONTINUATIONS } from "../../twisted_sse/daemon/page/line/groups.js";
 import { OPENERS } from "../../twisted_sse/daemon/page/line/head.js";
@@ -9,7 +9,7 @@ import { PLACES } from "../../twisted_sse/daemon/page/line/words.js";
 import { ALL, GIVEN, MORE, wrongIn } from "./checking.js";
 import { equal, ok, test } from "./testing.js";
 
-// What is known not to be right: too special for a rule, or a mistake that the rules accept.
+// Known errors: too special for a rule, or a mistake that the rules accept.
 const WRONG = {
   "alb-502": "level time message",
   "rsyslog-escaped": "level message",
@@ -58,11 +58,11 @@ function wrongOnes(vectors) {
   return Object.fromEntries(wrong.filter(([, what]) => what !== ""));
 }
 
-test("of the given vectors only those are wrong that are known to be", () => {
+test("of the given vectors only the known ones are wrong", () => {
   equal(wrongOnes(GIVEN), WRONG);
 });
 
-test("of our own vectors only those are wrong that are known to be", () => {
+test("of our own vectors only the known ones are wrong", () => {
   equal(wrongOnes(MORE), MORE_WRONG);
 });
 

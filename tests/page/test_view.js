@@ -5,7 +5,7 @@
 import { View } from "../../twisted_sse/daemon/page/view.js";
 import { equal, ok, test } from "./testing.js";
 
-test("the columns of a row are as wide as what they show, within limits", () => {
+test("the columns of a row are as wide as their content, within limits", () => {
   const view = new View({});
   equal(view.template, "6.25rem 2.75rem minmax(0, 1fr)");
   view.sources = [
@@ -25,7 +25,7 @@ test("a type is new once", () => {
   equal([view.hueOf("paid"), view.hueOf("sent")], [0, 1]);
 });
 
-test("of ever new types only some are remembered, and all have a colour", () => {
+test("of an endless number of types only some are remembered, and all have a colour", () => {
   const view = new View({});
   for (let i = 0; i < 10000; i += 1) {
     view.addType(`type-${i}`);
@@ -34,7 +34,7 @@ test("of ever new types only some are remembered, and all have a colour", () => 
   ok(view.hueOf("type-9999") >= 0 && view.hueOf("type-9999") < 6, "the colour");
 });
 
-test("types and sources may be called like what objects have", () => {
+test("types and sources may have the names of Object's properties", () => {
   const view = new View({});
   view.addType("__proto__");
   view.addType("constructor");

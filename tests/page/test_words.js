@@ -1,4 +1,4 @@
-// Tests for what the page says: states.js and markers.js.
+// Tests for the page's texts: states.js and markers.js.
 
 "use strict";
 
@@ -7,7 +7,7 @@ import * as markers from "../../twisted_sse/daemon/page/markers.js";
 import { describe, together } from "../../twisted_sse/daemon/page/states.js";
 import { equal, test } from "./testing.js";
 
-test("each state has its word, its dot and its button, and no second is read aloud", () => {
+test("each state has its word, its dot and its button, and seconds are not announced", () => {
   const clock = new Clock(true);
   const now = Date.UTC(2026, 10, 29, 1, 33, 53);
   const say = (state) => {
@@ -31,7 +31,7 @@ test("each state has its word, its dot and its button, and no second is read alo
   equal(say({ name: "disconnected" }), ["Disconnected", "", "Connect", ""]);
 });
 
-test("of several streams it is said how many are live", () => {
+test("with several streams, the number of live ones is shown", () => {
   const states = ["open", "open", "waiting"].map((name) => ({ name }));
   equal(together(states), "2 of 3 live");
   equal(together(states.slice(0, 2)), null);

@@ -1,11 +1,11 @@
-// What the tests of the page's modules are written with. They run in a browser, from
+// The test framework of the page's modules. The tests run in a browser, from
 // tests/live/test_page_modules.py, and under Node.
 
 "use strict";
 
 const tests = [];
 
-// A test has one sentence that says what must hold.
+// The name of a test is one sentence that states what must hold.
 export function test(sentence, run) {
   tests.push({ sentence, run });
 }

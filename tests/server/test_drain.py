@@ -64,7 +64,7 @@ class DrainTests(ResourceTestCase):
     def test_farewellForEach(self) -> None:
         """
         A function makes the farewell of each stream, or none; but not for streams that have ended,
-        are over a limit, or come during the drain.
+        are over a limit, or connect during the drain.
         """
         client = self.serve(maxStreams=3)
         browsers = [client.get("/", {"Last-Event-ID": str(number)}) for number in range(3)]
@@ -109,7 +109,7 @@ class DrainTests(ResourceTestCase):
 
     def test_farewellIsNotDropped(self) -> None:
         """
-        The farewell is sent whatever C{maxPending} says, to a client that reads again in time.
+        The farewell is sent, regardless of C{maxPending}, to a client that resumes reading in time.
         """
         client = self.serve(maxPending=10)
         browser = client.get("/")
@@ -145,7 +145,7 @@ class DrainTests(ResourceTestCase):
 
     def test_farewellEnds(self) -> None:
         """
-        A function that ends its stream, or another, disturbs no other client.
+        A function that ends its stream, or another, does not affect other streams.
         """
         client = self.serve()
         browsers = [client.get("/") for _ in range(4)]
@@ -178,7 +178,7 @@ class DrainTests(ResourceTestCase):
         The range of C{retry} can be set.
         """
         client = self.serve()
-        # So many that each of the three is chosen, but for a chance of 1 in 10 ** 34.
+        # Enough that each of the three is chosen, except with a probability of 1 in 10 ** 34.
         browsers = [client.get("/") for _ in range(200)]
         self.resource.drain(5, retry=(100, 102))
         client.clock.advance(1)
@@ -186,7 +186,7 @@ class DrainTests(ResourceTestCase):
 
     def test_none(self) -> None:
         """
-        Without streams the drain is done at once.
+        Without streams the drain is done immediately.
         """
         self.serve()
         self.successResultOf(self.resource.drain(5))
@@ -255,7 +255,7 @@ class DrainTests(ResourceTestCase):
 
     def test_atOnce(self) -> None:
         """
-        With 0 seconds the drain waits for no client.
+        With 0 seconds the drain does not wait for clients.
         """
         client = self.serve()
         browser = client.get("/")
@@ -268,7 +268,7 @@ class DrainTests(ResourceTestCase):
 
     def test_full(self) -> None:
         """
-        A client whose queue is full is drained like any other, and gets what is queued.
+        A client whose queue is full is drained like any other, and gets its queue.
         """
         client = self.serve(maxPending=100)
         browser = client.get("/")

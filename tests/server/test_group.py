@@ -1,5 +1,5 @@
 """
-Tests for L{twisted_sse.server.group}: what the streams of a resource share.
+Tests for L{twisted_sse.server.group}: the shared state of a resource's streams.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ class HeartTests(GroupTestCase):
 
     def test_observerEndsThem(self) -> None:
         """
-        An observer that ends streams when told of their heartbeat leaves nothing.
+        An observer that ends streams at their heartbeat leaves nothing behind.
         """
         for act in (EventStream.abort, EventStream.end):
 
@@ -183,7 +183,7 @@ class CountTests(GroupTestCase):
 
     def test_phases(self) -> None:
         """
-        A stream is connecting, then open, then gone.
+        A stream is counted as connecting, then as open, then not at all.
         """
         waiting: Deferred[None] = Deferred()
         [browser] = self.serve(1, lambda stream: waiting)

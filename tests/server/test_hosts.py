@@ -33,7 +33,7 @@ class LoopbackTests(SynchronousTestCase):
 
     def test_names(self) -> None:
         """
-        C{localhost}, what ends with it, and the loopback addresses are names of this machine.
+        C{localhost}, names ending with it, and the loopback addresses are names of this machine.
         """
         for name in ("localhost", "a.localhost", "127.0.0.1", "[::1]"):
             self.assertTrue(isLoopbackName(name), name)
@@ -42,7 +42,7 @@ class LoopbackTests(SynchronousTestCase):
 
     def test_nameOf(self) -> None:
         """
-        The name in C{Host} has no port and no final dot, and its case does not count.
+        The name in C{Host} excludes the port and a final dot, and is case-insensitive.
         """
         for hosts, name in (
             (["LocalHost:8080"], "localhost"),

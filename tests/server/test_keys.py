@@ -51,7 +51,7 @@ class KeyTests(ResourceTestCase):
 
     def test_disconnect(self) -> None:
         """
-        All streams with the key end cleanly, after what was queued for them, and no others.
+        All streams with the key, and no others, end cleanly after their queues.
         """
         ada, bob, ada2, nobody = (self.get(user) for user in ("ada", "bob", "ada", None))
         for stream in self.streams:
@@ -84,7 +84,8 @@ class KeyTests(ResourceTestCase):
 
     def test_badRetry(self) -> None:
         """
-        A C{retry} that would make browsers reconnect in a tight loop is refused, and nothing ends.
+        A C{retry} that would make browsers reconnect in a tight loop is refused, and no stream
+        ends.
         """
         browser = self.get("ada")
         for retry in (499, -1, 1.5, True, "1000"):
@@ -105,7 +106,7 @@ class KeyTests(ResourceTestCase):
 
     def test_changed(self) -> None:
         """
-        A key may be set, changed and taken away at any time.
+        A key may be set, changed and removed at any time.
         """
         browser = self.get()
         [stream] = self.streams
@@ -135,7 +136,7 @@ class KeyTests(ResourceTestCase):
 
     def test_unhashable(self) -> None:
         """
-        A key that is not hashable raises, and the stream keeps the one that it has.
+        A key that is not hashable raises, and the stream keeps its previous key.
         """
         self.get("ada")
         [stream] = self.streams
@@ -165,7 +166,7 @@ class KeyTests(ResourceTestCase):
 
     def test_whileConnecting(self) -> None:
         """
-        A stream whose C{connected} is still waiting is ended too, and what it awaits is cancelled.
+        A stream whose C{connected} is still waiting is ended, too, and the wait is cancelled.
         """
         cancelled: list[str] = []
 
@@ -198,7 +199,7 @@ class KeyTests(ResourceTestCase):
 
     def test_ofItself(self) -> None:
         """
-        Code that is notified of an end may disconnect others, and the same key again.
+        Code that is called at an end may disconnect others, and the same key again.
         """
         browsers = [self.get(user) for user in ("ada", "ada", "bob")]
         counted: list[int] = []
@@ -216,7 +217,8 @@ class KeyTests(ResourceTestCase):
 
     def test_once(self) -> None:
         """
-        With C{once} the end is that of C{stream.end()}, or with C{retry} only an interruption.
+        With C{once}, a disconnection ends the stream like C{stream.end()}, or with C{retry} only
+        interrupts it.
         """
         for retry, types in (None, ["end"]), (5000, []):
             client = self.serve(lambda stream: setattr(stream, "key", "ada"), once=True)
@@ -227,7 +229,7 @@ class KeyTests(ResourceTestCase):
 
     def test_channel(self) -> None:
         """
-        A subscriber that is disconnected gets first what was published before.
+        A subscriber that is disconnected first gets the events published before.
         """
         channel = Channel()
 
@@ -246,7 +248,7 @@ class KeyTests(ResourceTestCase):
 
     def test_cost(self) -> None:
         """
-        Only the streams with the key are touched.
+        Only the streams with the key are accessed.
         """
         browsers = [self.get(f"user{number}") for number in range(200)]
         ended: list[Response] = []
@@ -265,7 +267,8 @@ class KeyTests(ResourceTestCase):
 
     def test_slices(self) -> None:
         """
-        Many streams are ended over several turns of the reactor, so that others get theirs.
+        Many streams are ended over several turns of the reactor, so that other streams are served
+        in between.
         """
         browsers = [self.get("ada") for _ in range(100)]
         clock = self.client.clock

@@ -187,7 +187,7 @@ class ProxyTests(ResourceTestCase):
 
     def test_chain(self) -> None:
         """
-        In a chain, the last address that is not a trusted proxy counts.
+        In a chain, the last address that is not a trusted proxy is used.
         """
         self.assertEqual(self.ask("192.0.2.9, 192.0.2.1, 10.0.0.2", "10.0.0.0/8"), "192.0.2.1")
         self.assertEqual(self.ask("10.0.0.3,10.0.0.2", "10.0.0.0/8"), "10.0.0.3")
@@ -211,7 +211,7 @@ class ProxyTests(ResourceTestCase):
 
     def test_garbage(self) -> None:
         """
-        Anything but an address ends the chain, and the last valid address before it counts.
+        Anything but an address ends the chain, and the last valid address before it is used.
         """
         for forwarded in (
             "unknown",

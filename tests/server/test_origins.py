@@ -1,5 +1,5 @@
 """
-Tests for L{twisted_sse.server.origins}: which pages are meant, in every disguise.
+Tests for L{twisted_sse.server.origins}: which pages a pattern matches, in every disguise.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from twisted_sse.testing import MemoryStream
 
 PATTERN = "https://*.shop.example"
 
-#: What a pattern does not stand for.
+#: Origins that a pattern does not match.
 DISGUISES = (
     "https://shop.example",
     "https://.shop.example",
@@ -76,8 +76,8 @@ class OriginListTests(SynchronousTestCase):
 
     def test_pattern(self) -> None:
         """
-        A star stands for the hosts below one, at any depth, with the same scheme and port, and for
-        nothing that only looks like it.
+        A star matches the hosts below one, at any depth, with the same scheme and port, and nothing
+        that only looks similar.
         """
         origins = OriginList(
             "origins", [PATTERN, "http://*.dev.example:8080", "https://*.a.b."], True
@@ -99,7 +99,7 @@ class OriginListTests(SynchronousTestCase):
 
     def test_exact(self) -> None:
         """
-        Without a star an origin is only itself.
+        Without a star a pattern matches only the origin itself.
         """
         for origin in (
             "https://shop.example",
@@ -119,7 +119,8 @@ class OriginListTests(SynchronousTestCase):
 
     def test_senseless(self) -> None:
         """
-        What no page can have as its origin is refused, and what would be pages of anybody.
+        Patterns are refused if no page can have such an origin, or if they would include pages of
+        arbitrary sites.
         """
         for origin in (
             "",
@@ -173,7 +174,7 @@ class OriginListTests(SynchronousTestCase):
     @given(st.binary() | st.text().map(lambda text: f"https://{text}.shop.example".encode()))
     def test_anything(self, origin: bytes) -> None:
         """
-        Whatever is in the header, it is meant only if it is the scheme, some labels, and the host.
+        A header of any content matches only if it has the scheme, some labels, and the host.
         """
         if origin in OriginList("origins", [PATTERN], True):
             self.assertRegex(origin, rb"^https://([a-z0-9_-]+\.)+shop\.example\Z")
@@ -186,7 +187,7 @@ class RequestTests(SynchronousTestCase):
 
     def test_several(self) -> None:
         """
-        A request with several origins, which no browser sends, is from none of them.
+        A request with several origins, which browsers never send, matches none of them.
         """
         for values, isAllowed in (
             (["https://a.shop.example"], True),
@@ -207,12 +208,12 @@ class RequestTests(SynchronousTestCase):
 
 class ResponseTests(ResourceTestCase):
     """
-    Tests for what a browser receives.
+    Tests for the headers that a browser receives.
     """
 
     def assertAllowed(self, browser: MemoryStream, origin: str | None, credentials: bool) -> None:
         """
-        Assert what a browser receives, whatever it asks.
+        Assert the headers that a browser receives for any request.
 
         @param origin: the origin that is allowed; L{None} for none.
         """
@@ -223,8 +224,8 @@ class ResponseTests(ResourceTestCase):
 
     def test_listed(self) -> None:
         """
-        A listed origin receives headers that allow it, with cookies if that is asked for;
-        any other receives nothing, and never what it has sent.
+        A listed origin is allowed, with cookies if the option is set; any other receives no header,
+        and never its own origin.
         """
         good = "https://a.shop.example"
         for credentials in False, True:
@@ -241,7 +242,8 @@ class ResponseTests(ResourceTestCase):
 
     def test_null(self) -> None:
         """
-        C{null}, which any page can be, may read if it is listed, and never with cookies.
+        C{null}, which any page can have as its origin, may read if it is listed, but never with
+        cookies.
         """
         client = self.serve(origins=["https://a.example", "null"], credentials=True)
         for method in "GET", "OPTIONS":

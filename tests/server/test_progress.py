@@ -26,7 +26,7 @@ from twisted_sse.testing import MemoryClient
 
 class Receives(Resource):
     """
-    Answers with the body, and keeps what had been reported by then.
+    Responds with the body, and keeps the reports up to then.
     """
 
     isLeaf = True
@@ -38,7 +38,7 @@ class Receives(Resource):
 
     def render_GET(self, request: Any) -> bytes:
         """
-        Answer with the body.
+        Respond with the body.
         """
         self.before += [report.state for report in self.reports]
         body: bytes = request.content.read()
@@ -84,7 +84,7 @@ class ProgressMixin(SynchronousTestCase):
 
     def states(self) -> list[tuple[int, str]]:
         """
-        @return: what has been reported since the last call.
+        @return: the reports since the last call.
         """
         reports = [(report.received, report.state) for report in self.reports]
         self.reports.clear()
@@ -123,14 +123,14 @@ class HTTP1Tests(ProgressMixin):
         """
         Send more of the body.
 
-        @param after: how many seconds later.
+        @param after: the delay in seconds.
         """
         self.clock.advance(after)
         self.protocol.dataReceived(body)
 
     def test_length(self) -> None:
         """
-        What arrives is reported with the total, and that it is complete before the resource is asked.
+        Received bytes are reported with the total, and the end before the resource is rendered.
         """
         self.begin("Content-Length: 9", body=b"abc")
         self.more(b"def", after=1)
@@ -159,12 +159,12 @@ class HTTP1Tests(ProgressMixin):
 
     def test_interval(self) -> None:
         """
-        However many pieces arrive, there is one report in each interval, of all that has arrived by then.
+        However many pieces arrive, there is one report per interval, of all bytes received by then.
         """
         self.begin("Content-Length: 900", body=b"a")
         for _ in range(100):
             self.more(b"bc", after=0.01)
-        # The reports at 0, 0.5 and 1 s; the one at 0.5 s comes before what arrives then.
+        # The reports at 0, 0.5 and 1 s; the one at 0.5 s precedes the bytes that arrive then.
         self.assertEqual([size for size, _ in self.states()][:2], [1, 99])
         self.more(b"d" * 30)
         self.assertEqual(self.states(), [])
@@ -186,7 +186,7 @@ class HTTP1Tests(ProgressMixin):
 
     def test_lost(self) -> None:
         """
-        If the client disconnects in the middle that is reported once, and no timer is left.
+        A disconnect in the middle is reported once, and no timer is left.
         """
         self.begin("Content-Length: 6", body=b"a")
         self.more(b"b")
@@ -196,7 +196,7 @@ class HTTP1Tests(ProgressMixin):
 
     def test_lostLater(self) -> None:
         """
-        A client that disconnects after its upload is not lost.
+        A disconnect after the upload is not reported as a loss.
         """
         self.begin("Content-Length: 1", body=b"a")
         self.protocol.connectionLost(Failure(ConnectionLost()))
@@ -213,7 +213,8 @@ class HTTP1Tests(ProgressMixin):
 
     def test_refusedUnsent(self) -> None:
         """
-        An upload that is refused before any of it has arrived is reported when the client leaves.
+        An upload that is refused before any of it has arrived is reported when the client
+        disconnects.
         """
         self.begin("Content-Length: 1001", "Expect: 100-continue")
         self.protocol.connectionLost(Failure(ConnectionLost()))
@@ -231,7 +232,8 @@ class HTTP1Tests(ProgressMixin):
 
     def test_empty(self) -> None:
         """
-        An empty upload is reported as received, and a request that is not an upload not at all.
+        An empty upload is reported as received, and a request that is not an upload is not
+        reported.
         """
         self.begin("Content-Length: 0")
         self.assertEqual(self.states(), [(0, "received")])
@@ -266,7 +268,7 @@ class HTTP1Tests(ProgressMixin):
 
     def test_klein(self) -> None:
         """
-        It works with Klein.
+        The reports work with Klein.
         """
         app = Klein()
 
@@ -284,7 +286,7 @@ class HTTP1Tests(ProgressMixin):
 
 class GuardedTests(HTTP1Tests):
     """
-    The same with a guarded site.
+    The reports work with a guarded site.
     """
 
     siteFactory = GuardedSite
@@ -320,7 +322,7 @@ class HTTP2Tests(ProgressMixin):
 
     def test_length(self) -> None:
         """
-        What arrives is reported, though the header that names the upload comes behind the length.
+        Received bytes are reported, even if the header that names the upload follows the length.
         """
         client, number = self.begin(content_length="6", upload_id="x")
         self.send(client, number, b"abc")
@@ -351,7 +353,7 @@ class HTTP2Tests(ProgressMixin):
 
     def test_reset(self) -> None:
         """
-        An upload that the client resets is lost, and the connection stays.
+        An upload that the client resets is reported as lost, and the connection stays open.
         """
         client, number = self.begin(content_length="6")
         self.send(client, number, b"abc")
@@ -370,7 +372,7 @@ class PageTests(SynchronousTestCase):
 
     def test_code(self) -> None:
         """
-        The code of the page reports an upload to those who watch it.
+        The code of the page reports an upload to its watchers.
         """
         names, reactor = runAll("howto-upload.md")
         site = reactor.tcpServers[0][1]

@@ -1,5 +1,5 @@
 """
-Tests for L{twisted_sse.server.resource}: which requests get a stream, and how others are answered.
+Tests for L{twisted_sse.server.resource}: which requests get a stream, and the responses to others.
 """
 
 from __future__ import annotations
@@ -379,7 +379,7 @@ class CrossOriginTests(ResourceTestCase):
 
     def test_anyHeader(self) -> None:
         """
-        C{"*"} stands for all headers, as in the standard: without credentials.
+        C{"*"} stands for all headers, but only without credentials, as in the standard.
         """
         client = self.serve(origins="*", allowHeaders=["*"], exposeHeaders=["*"])
         browser = client.request("OPTIONS", headers={"Origin": self.BAD})
@@ -393,7 +393,7 @@ class CrossOriginTests(ResourceTestCase):
 
     def test_badHeaders(self) -> None:
         """
-        What is not the name of a header is refused, by name.
+        Anything but the name of a header is refused, with an error that names it.
         """
         for option in "allowHeaders", "exposeHeaders":
             for wrong in "", "X Y", "X:", "X\r\nY", "X,Y", "\u00e4", 5, None, b"X":
@@ -406,7 +406,7 @@ class CrossOriginTests(ResourceTestCase):
 
     def test_refusals(self) -> None:
         """
-        Refusals have CORS headers too, whether C{connected} or the resource refuses.
+        Refusals have CORS headers, too, whether C{connected} or the resource refuses.
         """
 
         def connected(stream: EventStream) -> None:
@@ -468,7 +468,7 @@ class LastEventIDTests(ResourceTestCase):
 
     def test_severalInTheQuery(self) -> None:
         """
-        Of several values in the query, under whatever names, the last that is not empty counts.
+        Of several values in the query, under any of the names, the last that is not empty counts.
         """
         for query, expected in (
             ("lastEventID=1&lastEventID=2", "2"),
@@ -507,7 +507,7 @@ class LastEventIDTests(ResourceTestCase):
 
     def test_malformed(self) -> None:
         """
-        A query that is not encoded properly gets a stream all the same.
+        A query that is not encoded properly still gets a stream.
         """
         for query, expected in (
             ("lastEventID=%zz%", "%zz%"),

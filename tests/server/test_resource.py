@@ -26,7 +26,7 @@ from twisted_sse.timing.reactors import clockFor
 
 class InterfaceTests(ResourceTestCase):
     """
-    Tests for its use as a Twisted resource.
+    Tests for L{EventStreamResource} as a Twisted resource.
     """
 
     def test_resource(self) -> None:
@@ -102,7 +102,8 @@ class OnceTests(ResourceTestCase):
 
 class ArgumentTests(SynchronousTestCase):
     """
-    Tests that a wrong argument raises one exception with its name, its value and what is allowed.
+    Tests that a wrong argument raises one exception with its name, its value and the allowed
+    values.
     """
 
     def refused(self, name: str, values: list[object], allowed: str, **others: Any) -> None:

@@ -1,5 +1,5 @@
 """
-Tests for what C{twisted_sse.store} has.
+Tests for the names in C{twisted_sse.store}.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ import twisted_sse.store
 
 class FaceTests(SynchronousTestCase):
     """
-    Tests for the stores that are imported when they are asked for.
+    Tests for the stores that are imported on first use.
     """
 
     def test_nothingSuperfluous(self) -> None:
         """
-        A name that there is not is none, and all that are promised are there.
+        An unknown name raises an error, and all listed names exist.
         """
         self.assertRaises(AttributeError, getattr, twisted_sse.store, "RedisStored")
         for name in twisted_sse.store.__all__:
@@ -27,7 +27,7 @@ class FaceTests(SynchronousTestCase):
 
     def test_noHiredis(self) -> None:
         """
-        Without its library, asking for C{RedisStore} says what to install.
+        Without its library, using C{RedisStore} raises an error that names the package to install.
         """
         with patch.dict(sys.modules, {"hiredis": None}):
             for name in [

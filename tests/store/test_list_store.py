@@ -1,6 +1,5 @@
 """
-Tests that the store of the documentation does what a store must, and that one that takes its time
-can do it as well.
+Tests that the store of the documentation fulfils the contract of stores, with and without delays.
 """
 
 from __future__ import annotations
@@ -37,7 +36,7 @@ class DelayedStoreTests(module.ListStoreTests):
 
     def delayed(self, store: EventStore) -> EventStore:
         """
-        Delay what a store does.
+        Delay the operations of the store.
         """
         from twisted.internet import reactor
 

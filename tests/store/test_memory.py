@@ -1,5 +1,5 @@
 """
-Tests for L{twisted_sse.store.memory}: what a history keeps and finds.
+Tests for L{twisted_sse.store.memory}: keeping events and finding positions.
 
 They publish through a channel, as users do; L{tests.channel} tests what clients see.
 """
@@ -20,7 +20,7 @@ from twisted_sse import Channel, Event, History
 from twisted_sse.store import memory as history
 from twisted_sse.store.memory import Entry
 
-#: The form of the IDs that we make.
+#: The form of the IDs that a history makes.
 MADE = r"\A[0-9a-f]{4,40}\Z"
 
 
@@ -107,7 +107,7 @@ class ArgumentTests(SynchronousTestCase):
 
     def test_repr(self) -> None:
         """
-        The repr shows how much is kept.
+        The repr shows the numbers of kept events and bytes.
         """
         history = History()
         channel = Channel(history)
@@ -148,14 +148,14 @@ class IdentifierTests(SynchronousTestCase):
         Histories made at the same moment have different IDs, with 64 random bits: 10,000 of them
         share not even the first 40.
         """
-        # Neither the time nor the process number tells them apart.
+        # Neither the time nor the process number distinguishes them.
         self.patch(time, "time", lambda: 1.8e9)
         starts = {Channel().publish("x").id[:10] for _ in range(10_000)}  # type: ignore[index]
         self.assertGreater(len(starts), 10_000 - 3)
 
     def test_random(self) -> None:
         """
-        Every bit of what precedes the position is random.
+        Every bit before the position is random.
         """
         same = ones = 2**64 - 1
         zeros = 0
@@ -192,7 +192,7 @@ class IdentifierTests(SynchronousTestCase):
 
     def test_noHistory(self) -> None:
         """
-        Without a history no ID is made, and the event is sent unchanged.
+        Without a history events get no ID, and are sent unchanged.
         """
         channel = Channel(None)
         event = Event("x")
@@ -257,8 +257,8 @@ class BoundTests(SynchronousTestCase):
 
     def test_names(self) -> None:
         """
-        A place has the name that C{beginAfter} has given it, also if the event before it has an
-        ID of the application; and neither name outlives the event after it.
+        A position has the ID set by C{beginAfter}, even if the event before it has an ID of the
+        application; and neither ID outlives the event after it.
         """
         history = History(maxEvents=3)
         channel = Channel(history)
@@ -573,7 +573,7 @@ class FindTests(SynchronousTestCase):
 
     def test_foreign(self) -> None:
         """
-        An ID that is not ours, or almost ours, is not found.
+        An ID that is foreign, or almost the history's own, is not found.
         """
         token = self.history._token
         newest = self.events[-1].id or ""
@@ -603,7 +603,7 @@ class FindTests(SynchronousTestCase):
     @given(st.text(max_size=40))
     def test_forged(self, text: str) -> None:
         """
-        Any text after our own token is found within the history or not at all.
+        Any text after the history's own token is either found within the history or not found.
         """
         history = History(maxEvents=3)
         channel = Channel(history)
@@ -616,7 +616,7 @@ class FindTests(SynchronousTestCase):
 
 class DroppedTests(SynchronousTestCase):
     """
-    Tests for what a L{History} remembers of dropped events.
+    Tests for a L{History}'s memory of dropped events.
     """
 
     def setUp(self) -> None:

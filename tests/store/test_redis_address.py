@@ -11,10 +11,10 @@ from twisted.trial.unittest import SynchronousTestCase
 from twisted_sse.checks import InvalidOption
 from twisted_sse.store.redis.address import Address, readAddress
 
-#: What an address is, unless its URL says otherwise.
+#: The default values of an address.
 PLAIN = Address("", (("host", 6379),))
 
-#: URLs, the text that is shown, and what they mean.
+#: URLs, their displayed text, and their meaning.
 GOOD: list[tuple[str, str, dict[str, Any]]] = [
     ("redis://host", "", {}),
     ("redis://host/", "", {}),
@@ -73,7 +73,7 @@ GOOD: list[tuple[str, str, dict[str, Any]]] = [
     ),
 ]
 
-#: What is not a URL, and a part of what is said of it.
+#: Invalid URLs, and a part of the error message.
 BAD = [
     ("", "it must be like redis://"),
     ("localhost", "it must be like redis://"),
@@ -160,7 +160,7 @@ class AddressTests(SynchronousTestCase):
 
     def test_bad(self) -> None:
         """
-        What is not a URL is refused, with a reason.
+        An invalid URL is refused, with a reason.
         """
         for url, why in BAD:
             with self.assertRaises(InvalidOption) as caught:
@@ -169,7 +169,7 @@ class AddressTests(SynchronousTestCase):
 
     def test_shown(self) -> None:
         """
-        What tools show of it when they report an error has no password.
+        The representations that error reporters use do not show the password.
         """
         for url in (
             "redis://joe:hush@host",
@@ -179,7 +179,7 @@ class AddressTests(SynchronousTestCase):
 
     def test_type(self) -> None:
         """
-        What is not text is refused, and not shown either.
+        Anything but text is refused, and not shown, either.
         """
         for url in None, b"redis://:secret@host", 6379:
             with self.assertRaises(TypeError) as caught:

@@ -24,7 +24,7 @@ class CommandsTests(SynchronousTestCase):
 
     def setUp(self) -> None:
         """
-        Make one without a connection.
+        Make commands without a connection.
         """
         self.clock = Clock()
         self.changes = 0
@@ -39,7 +39,7 @@ class CommandsTests(SynchronousTestCase):
 
     def connect(self) -> FakeConnection:
         """
-        Connect, and answer what is asked first.
+        Connect, and answer the first commands.
         """
         connection = self.link.connect()
         [(command,)] = [commands for commands, _ in connection.asked[:1]]
@@ -49,19 +49,19 @@ class CommandsTests(SynchronousTestCase):
 
     def ask(self, *names: str, **options: bool) -> list[Deferred[list[Any]]]:
         """
-        Ask for each.
+        Send each command.
         """
         return [self.commands.ask((name,), **options) for name in names]
 
     def asked(self, connection: FakeConnection) -> str:
         """
-        @return: what is not answered.
+        @return: the unanswered commands.
         """
         return "".join(command[0] for (command, *_), _ in connection.asked)
 
     def assertUnanswered(self, asking: Deferred[Any], wasSent: bool, why: str = "") -> None:
         """
-        Assert that something was not answered.
+        Assert that a command fails as unanswered.
         """
         error = self.failureResultOf(asking, Unanswered).value
         self.assertEqual(error.wasSent, wasSent)
@@ -69,7 +69,7 @@ class CommandsTests(SynchronousTestCase):
 
     def test_connected(self) -> None:
         """
-        Commands are sent at once, in order, and answered.
+        Commands are sent immediately, in order, and answered.
         """
         connection = self.connect()
         self.assertEqual((self.link.done, self.changes), (["confirm"], 1))
@@ -81,7 +81,7 @@ class CommandsTests(SynchronousTestCase):
 
     def test_waiting(self) -> None:
         """
-        Without a connection they wait for one.
+        Without a connection commands wait for one.
         """
         self.ask("a", "b", isRepeatable=True)
         self.clock.advance(4)
@@ -92,8 +92,8 @@ class CommandsTests(SynchronousTestCase):
 
     def test_late(self) -> None:
         """
-        A request that is queued for too long fails, each after its own time, with the reason why
-        there is no connection; and it is not sent any more.
+        A command that waits too long fails, each after its own timeout, with the reason for the
+        missing connection; and it is not sent any more.
         """
         [first] = self.ask("a")
         self.clock.advance(1)
@@ -106,7 +106,7 @@ class CommandsTests(SynchronousTestCase):
 
     def test_memory(self) -> None:
         """
-        While there is no connection, for however long, no memory is taken by what was too late.
+        While there is no connection, for however long, expired commands take no memory.
         """
 
         def tooLate(count: int) -> None:
@@ -123,8 +123,8 @@ class CommandsTests(SynchronousTestCase):
 
     def test_lateSent(self) -> None:
         """
-        What was sent fails after the same time, also if it had waited before; a late answer is
-        ignored.  It is said that something is late, until something is answered.
+        A sent command fails after the same timeout, even if it had waited before; a late answer is
+        ignored.  The delay is reported until something is answered.
         """
         [first] = self.ask("a")
         self.clock.advance(4)
@@ -143,7 +143,7 @@ class CommandsTests(SynchronousTestCase):
 
     def test_askedByFailure(self) -> None:
         """
-        A request from a callback of a failure has its own time.
+        Commands sent by callbacks of a failure have their own timeout.
         """
         again: list[Deferred[Any]] = []
         for each in self.ask("a", "b"):
@@ -158,8 +158,8 @@ class CommandsTests(SynchronousTestCase):
 
     def test_lost(self) -> None:
         """
-        When the connection is lost what does no harm is sent again, before what is asked later; and
-        the rest fails, because it may have been done.
+        When the connection is lost, harmless commands are sent again, before later ones; and the
+        others fail, because they may have been carried out.
         """
         connection = self.connect()
         a, b, c = self.ask("a"), self.ask("b", isRepeatable=True), self.ask("c")
@@ -173,7 +173,7 @@ class CommandsTests(SynchronousTestCase):
 
     def test_closing(self) -> None:
         """
-        Nothing is sent over a connection that is being closed, and nothing of it fails.
+        Nothing is sent over a connection that is being closed, and its commands do not fail.
         """
         connection = self.connect()
         connection.isOver = True
@@ -184,8 +184,8 @@ class CommandsTests(SynchronousTestCase):
 
     def test_refusedNow(self) -> None:
         """
-        What the server refuses to do now is asked again after a while, with longer pauses; what is
-        asked meanwhile waits.
+        Commands that the server refuses for now are repeated after growing delays; later commands
+        wait.
         """
         connection = self.connect()
         for error in "LOADING wait", "BUSY script", "CLUSTERDOWN", "TRYAGAIN", "ASK 1 h:1":
@@ -206,7 +206,7 @@ class CommandsTests(SynchronousTestCase):
 
     def test_refusedForLong(self) -> None:
         """
-        If it goes on refusing, what was asked fails with the reason, and nothing was done.
+        If the server continues to refuse them, commands fail with the reason, and nothing was done.
         """
         connection = self.connect()
         [asking] = self.ask("a")
@@ -219,8 +219,7 @@ class CommandsTests(SynchronousTestCase):
 
     def test_order(self) -> None:
         """
-        If something was refused, but not what was sent after it, it is not done later if the order
-        matters.
+        If a command was refused, but not a later one, it is not repeated when the order matters.
         """
         connection = self.connect()
         [a] = self.ask("a", isOrdered=True)
@@ -242,7 +241,7 @@ class CommandsTests(SynchronousTestCase):
 
     def test_refusedAndLost(self) -> None:
         """
-        What was refused before the connection is lost is asked again, in order.
+        Commands that were refused before the connection is lost are repeated, in order.
         """
         connection = self.connect()
         self.ask("a", isOrdered=True)
@@ -266,8 +265,8 @@ class CommandsTests(SynchronousTestCase):
 
     def test_moved(self) -> None:
         """
-        If another server has the keys, everything is sent to that, in order.  If that says the
-        same, it is an answer.
+        If another server has the keys, everything is sent to it, in order.  If that server refers
+        to another one again, this is an answer.
         """
         connection = self.connect()
         asking = self.ask("a", "b", "c", isOrdered=True)
@@ -283,14 +282,14 @@ class CommandsTests(SynchronousTestCase):
         for each in asking:
             [error] = self.successResultOf(each)
             self.assertIn("MOVED", str(error))
-        # Later it may be moved again.
+        # Later the keys may move again.
         self.ask("e")
         connection.answer(ReplyError("MOVED 1 third:9"))
         self.assertEqual(self.link.done[-1], ("third", 9))
 
     def test_readOnly(self) -> None:
         """
-        If the server has become a replica, we connect again: its name may be that of another
+        If the server has become a replica, the store reconnects: its name may now belong to another
         server.  If that is a replica, too, this is an answer.
         """
         connection = self.connect()
@@ -307,8 +306,7 @@ class CommandsTests(SynchronousTestCase):
 
     def test_stop(self) -> None:
         """
-        When it is stopped everything fails, and so does what is asked then; no delayed call is
-        left.
+        On a stop everything fails, and so do later commands; no delayed call is left.
         """
         connection = self.connect()
         asking = self.ask("a")
@@ -322,7 +320,7 @@ class CommandsTests(SynchronousTestCase):
 
     def test_stopSent(self) -> None:
         """
-        So does what was sent, at once.
+        On a stop sent commands fail, too, immediately.
         """
         self.connect()
         [asking] = self.ask("a")
@@ -331,7 +329,7 @@ class CommandsTests(SynchronousTestCase):
 
     def test_many(self) -> None:
         """
-        Thousands of requests may wait, and are sent again after a loss.
+        Thousands of requests may wait, and be repeated after a loss.
         """
         asking = self.ask(*(["a"] * 5000), isRepeatable=True)
         for _ in range(2):

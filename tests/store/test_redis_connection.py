@@ -35,7 +35,7 @@ class ConnectionTests(SynchronousTestCase):
 
     def assertUnanswered(self, asking: Deferred[Any], wasSent: bool, why: str) -> None:
         """
-        Assert that something was not answered.
+        Assert that a command fails as unanswered.
         """
         error = self.failureResultOf(asking, Unanswered).value
         self.assertEqual(error.wasSent, wasSent)
@@ -43,7 +43,7 @@ class ConnectionTests(SynchronousTestCase):
 
     def test_answers(self) -> None:
         """
-        Answers come in the order of the commands, those that were sent together at once; an error
+        Answers are in the order of the commands, and immediate for commands sent together; an error
         is an answer.
         """
         first = self.connection.ask(5, ("XADD", "\u00e9", 7, b"\xff"), ("PING",))
@@ -61,7 +61,8 @@ class ConnectionTests(SynchronousTestCase):
 
     def test_delay(self) -> None:
         """
-        Small packets are not delayed over TCP; a UNIX socket is not asked, which fails.
+        Small packets are not delayed over TCP; the option is not set on a UNIX socket, where that
+        would fail.
         """
 
         class Transport(StringTransport):
@@ -76,7 +77,8 @@ class ConnectionTests(SynchronousTestCase):
 
     def test_noText(self) -> None:
         """
-        If a command cannot be sent nothing is, and the answers to others are theirs.
+        If a command cannot be encoded, nothing is sent, and the answers to other commands are
+        assigned correctly.
         """
         self.assertRaises(UnicodeEncodeError, self.connection.ask, 5, ("A",), ("B", "\ud800"))
         self.assertEqual(self.peer.asked, [])
@@ -86,7 +88,7 @@ class ConnectionTests(SynchronousTestCase):
 
     def test_cuts(self) -> None:
         """
-        It does not matter how the bytes arrive.
+        Answers do not depend on how the bytes arrive.
         """
         reply = [[b"1-0", [b"data", b"x\r\n$5\r\n"]], [], 7, None, "\u00e9" * 100]
         asking = self.connection.ask(5, ("XRANGE",))
@@ -97,7 +99,7 @@ class ConnectionTests(SynchronousTestCase):
 
     def test_silent(self) -> None:
         """
-        If a server says nothing for too long the connection is closed, and nothing is answered.
+        If a server sends nothing for too long, the connection is closed, and the commands fail.
         """
         first, second = self.connection.ask(5, ("A",)), self.connection.ask(1, ("B",))
         self.clock.advance(4.9)
@@ -114,7 +116,7 @@ class ConnectionTests(SynchronousTestCase):
 
     def test_slow(self) -> None:
         """
-        A server that goes on sending has the time that it needs.
+        A server that keeps sending has the time it needs.
         """
         asking = self.connection.ask(5, ("A",))
         for byte in encoded("x" * 20):
@@ -124,7 +126,7 @@ class ConnectionTests(SynchronousTestCase):
 
     def test_deadlines(self) -> None:
         """
-        What is answered in time leaves no deadline, and the next has its own.
+        An answer in time leaves no deadline, and the next command has its own.
         """
         for _ in range(5):
             asking = self.connection.ask(5, ("A",))
@@ -137,7 +139,7 @@ class ConnectionTests(SynchronousTestCase):
 
     def test_lost(self) -> None:
         """
-        When the connection is lost everything that was sent fails, and so does what is asked then.
+        When the connection is lost all sent commands fail, and so do later ones.
         """
         asking = [self.connection.ask(5, ("A",), ("B",)) for _ in range(3)]
         self.peer.answer("x", "x", "x")
@@ -152,7 +154,7 @@ class ConnectionTests(SynchronousTestCase):
 
     def test_broken(self) -> None:
         """
-        A connection that was not closed in order was lost; the reason fits into a sentence.
+        A connection that was not closed cleanly was lost; the reason fits into a sentence.
         """
         lost = ConnectionLost("Connection reset by peer.")
         self.connection.connectionLost(Failure(lost))
@@ -163,7 +165,7 @@ class ConnectionTests(SynchronousTestCase):
 
     def test_strangers(self) -> None:
         """
-        Another server, or one that answers what was not asked, is not believed.
+        Answers of another kind of server, or unrequested ones, are rejected.
         """
         for said, why in (
             (b"HTTP/1.1 400 Bad Request\r\n", "this is not a Redis server"),
@@ -179,7 +181,7 @@ class ConnectionTests(SynchronousTestCase):
 
     def test_abort(self) -> None:
         """
-        Of several reasons for closing a connection the first is given.
+        Of several reasons for closing a connection the first is reported.
         """
         self.connection.abort("one")
         self.connection.abort("two")

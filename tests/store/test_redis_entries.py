@@ -44,7 +44,7 @@ class EntriesTests(SynchronousTestCase):
     @given(events, st.lists(texts), st.booleans(), st.floats(allow_nan=False, allow_infinity=False))
     def test_roundTrip(self, fields: Any, topics: list[str], private: bool, time: float) -> None:
         """
-        What was stored is read again, with the ID of the entry.
+        A stored event is read unchanged, with the ID of the entry.
         """
         record = Record(Event(**fields), tuple(topics), private, time)
         stored = [each.encode() for each in toFields(record)]
@@ -64,7 +64,7 @@ class EntriesTests(SynchronousTestCase):
     )
     def test_foreign(self, pairs: list[tuple[bytes, bytes]]) -> None:
         """
-        Whatever a foreign program has stored is an event, or none.
+        Whatever another program has stored is either an event or rejected.
         """
         try:
             record = toRecord(ID, [each for pair in pairs for each in pair])
@@ -76,7 +76,7 @@ class EntriesTests(SynchronousTestCase):
 
     def test_none(self) -> None:
         """
-        It is said why something is not an event.
+        The reason for a rejection is reported.
         """
         for fields, why in (
             (None, "it was deleted"),
@@ -100,14 +100,15 @@ class EntriesTests(SynchronousTestCase):
 
     def test_ignored(self) -> None:
         """
-        Other fields are ignored, whatever they are, and an ID in a field is not the event's.
+        Other fields are ignored, whatever they are, and a field with an ID does not set the
+        event's.
         """
         record = toRecord(ID, [b"\xff", b"\xfe", b"id", b"own", b"data", b"x", b"\xff", b""])
         self.assertEqual(record.event, Event("x", id=str(ID)))
 
     def test_time(self) -> None:
         """
-        What is not a time is that of the ID.
+        An invalid time is replaced by that of the ID.
         """
         for time in b"", b"now", b"nan", b"inf", b"-inf", b"1e999", b"9" * 10_000, b"1_0":
             record = toRecord(ID, [b"data", b"x", b"time", time])
@@ -116,7 +117,7 @@ class EntriesTests(SynchronousTestCase):
 
     def test_private(self) -> None:
         """
-        An event is private if it says so.
+        An event is private if a field marks it so.
         """
         for value, private in (b"1", True), (b"yes", True), (b"0", False), (b"", False):
             self.assertEqual(toRecord(ID, [b"data", b"x", b"private", value]).private, private)
@@ -139,14 +140,14 @@ class EntriesTests(SynchronousTestCase):
 
     def test_size(self) -> None:
         """
-        The size is about that of the event.
+        The size is approximately that of the event.
         """
         self.assertLess(abs(sizeOf([b"data", b"x" * 1000]) - 1050), 50)
         self.assertLess(sizeOf(None), 100)
 
     def test_invalid(self) -> None:
         """
-        C{InvalidEvent} is not what is raised: it would be the publisher's fault.
+        C{InvalidEvent} is never raised: it would blame the publisher.
         """
         with self.assertRaises(NoEvent) as caught:
             toRecord(ID, [b"data", b"x", b"event", b"\r"])

@@ -12,12 +12,12 @@ from twisted_sse.store.redis.errors import Moved, Refused, checked, isPassing, m
 
 class ErrorsTests(SynchronousTestCase):
     """
-    Tests for what Redis' errors mean.
+    Tests for the meaning of Redis' errors.
     """
 
     def test_passing(self) -> None:
         """
-        Some mean that it can be tried again.
+        Some errors are temporary.
         """
         for text, expected in (
             ("LOADING Redis is loading the dataset in memory", True),
@@ -33,7 +33,7 @@ class ErrorsTests(SynchronousTestCase):
 
     def test_checked(self) -> None:
         """
-        An error is raised, with what it means, and whether it stays.
+        An error is raised with its meaning, and whether it is permanent.
         """
         for reply in None, b"", 0, []:
             self.assertIs(checked(reply), reply)
@@ -53,7 +53,7 @@ class ErrorsTests(SynchronousTestCase):
 
     def test_moved(self) -> None:
         """
-        Where another server is, is read if it is said.
+        The address of another server is read from the error.
         """
         for text, where in (
             ("MOVED 3999 127.0.0.1:6381", ("127.0.0.1", 6381)),
@@ -70,7 +70,7 @@ class ErrorsTests(SynchronousTestCase):
 
     def test_said(self) -> None:
         """
-        The code is reported with the meaning, for users who look it up.
+        The error code is included beside the meaning, so that it can be looked up.
         """
         self.assertIn("(WRONGPASS)", said(ReplyError("WRONGPASS invalid username-password pair")))
         self.assertEqual(said(ReplyError("ERR x")), "ERR x")

@@ -26,7 +26,7 @@ def entry(number: int, data: bytes = b"x") -> list[Any]:
 
 class FakeStream:
     """
-    A stream that remembers what it receives.
+    A stream that records its notifications.
     """
 
     def __init__(self, key: str, number: int = 1) -> None:
@@ -37,7 +37,7 @@ class FakeStream:
 
     def advance(self, entries: Any) -> None:
         """
-        There are entries.
+        Entries have arrived.
         """
         self.told.append([each[0].decode() for each in entries])
         if entries:
@@ -52,7 +52,7 @@ class FakeStream:
 
     def refuse(self, why: str | None) -> None:
         """
-        It cannot be read.
+        The stream cannot be read.
         """
         self.told.append(("refused", why and why[-11:]))
 
@@ -79,7 +79,7 @@ class FollowerTests(SynchronousTestCase):
 
     def connect(self, *streams: FakeStream) -> FakeConnection:
         """
-        Follow streams, until it waits for news.
+        Follow streams, until the follower waits for news.
         """
         for stream in streams:
             self.follower.add(stream)
@@ -102,17 +102,17 @@ class FollowerTests(SynchronousTestCase):
 
     def news(self, connection: FakeConnection, *streams: FakeStream) -> Any:
         """
-        There is something new.
+        Report new entries.
 
-        @return: what is asked then.
+        @return: the resulting commands.
         """
         connection.answer([[stream.key.encode(), [entry(99)]] for stream in streams])
         return self.asked(connection)
 
     def test_begin(self) -> None:
         """
-        It reads from the newest entry of each stream on, then waits for a moment whether something
-        is new, and only then, if that was possible, it is of use, and waits.
+        The follower reads from the newest entry of each stream on, then waits briefly for news as a
+        test, and only after that succeeds, it reports that it works, and waits.
         """
         one, two = FakeStream("one"), FakeStream("two", 7)
         self.follower.add(one)
@@ -134,7 +134,7 @@ class FollowerTests(SynchronousTestCase):
 
     def test_news(self) -> None:
         """
-        What is new is read from the newest entry on, of those streams that have news.
+        New entries are read from the newest known entry on, from the streams that have news.
         """
         one, two = FakeStream("one"), FakeStream("two")
         connection = self.connect(one, two)
@@ -147,7 +147,7 @@ class FollowerTests(SynchronousTestCase):
 
     def test_full(self) -> None:
         """
-        If there are more than were asked for, it goes on reading.
+        If there are more entries than requested, it continues reading.
         """
         stream = FakeStream("one")
         connection = self.connect(stream)
@@ -156,15 +156,15 @@ class FollowerTests(SynchronousTestCase):
         connection.answer([entry(number) for number in range(1, count + 2)])
         [command] = self.asked(connection)
         self.assertEqual(command[:3], ("XRANGE", "one", b"%d-0" % (count + 1)))
-        # They were small: it asks for more.
+        # They were small: it requests more.
         self.assertGreater(command[-1], count + 1)
         connection.answer([entry(count + 1)])
         self.assertEqual(self.asked(connection)[0][0], "XREAD")
 
     def test_lost(self) -> None:
         """
-        If the answer does not begin with the newest entry, another is added, above all IDs, and the
-        stream is asked to go on from the newest there is.
+        If the answer does not begin with the newest known entry, another is added, above all IDs,
+        and the stream receives a notice to continue from the newest existing entry.
         """
         for answer in (
             [],
@@ -184,14 +184,14 @@ class FollowerTests(SynchronousTestCase):
             self.assertEqual(newest, ("XREVRANGE", "one", "+", "-", "COUNT", 1))
             connection.answer(b"2-7", [entry(9)])
             self.assertEqual(stream.told, [("restart", "9-0")])
-            # From there on it is proved again.
+            # From here on continuity is proved again.
             [command] = self.asked(connection)
             self.assertEqual(command[:3], ("XRANGE", "one", b"9-0"))
 
     def test_lostAgain(self) -> None:
         """
-        If the stream is deleted again before the notification, this is tried again; and if nothing
-        can be added the stream learns why.
+        If the stream is deleted again before the notification, this is retried; and if nothing can
+        be added, the stream receives the reason.
         """
         stream = FakeStream("one")
         connection = self.connect(stream)
@@ -206,7 +206,7 @@ class FollowerTests(SynchronousTestCase):
 
     def test_greaterIDs(self) -> None:
         """
-        If the stream has had greater IDs, and nothing of it is left, the server chooses the ID.
+        If the stream has had greater IDs, and is now empty, the server chooses the ID.
         """
         stream = FakeStream("one")
         connection = self.connect(stream)
@@ -221,7 +221,7 @@ class FollowerTests(SynchronousTestCase):
 
     def test_lastID(self) -> None:
         """
-        If the newest entry had the last ID there is, the server chooses the ID.
+        If the newest entry had the last possible ID, the server chooses the ID.
         """
         stream = FakeStream("one", 2**64 - 1)
         connection = self.connect(stream)
@@ -231,8 +231,8 @@ class FollowerTests(SynchronousTestCase):
 
     def test_checked(self) -> None:
         """
-        All streams are read once in every timeout, whatever news there are of others: one may have
-        been deleted.
+        All streams are read once per timeout, whatever the news of others: one may have been
+        deleted.
         """
         one, two = FakeStream("one"), FakeStream("two")
         connection = self.connect(one, two)
@@ -249,8 +249,7 @@ class FollowerTests(SynchronousTestCase):
 
     def test_unblocked(self) -> None:
         """
-        A stream that is added is read as soon as the server does not wait any more; the others are
-        not.
+        An added stream is read as soon as the server stops waiting; the others are not.
         """
         one, two = FakeStream("one"), FakeStream("two")
         connection = self.connect(one)
@@ -267,7 +266,7 @@ class FollowerTests(SynchronousTestCase):
 
     def test_removed(self) -> None:
         """
-        A stream that is removed receives nothing more, at whatever moment.
+        A removed stream receives no more notifications, at any moment.
         """
         for moment in range(3):
             self.setUp()
@@ -288,7 +287,7 @@ class FollowerTests(SynchronousTestCase):
 
     def test_empty(self) -> None:
         """
-        Without streams it waits for one, and is of use.
+        Without streams the follower waits for one, and reports that it works.
         """
         connection = self.link.connect()
         self.assertEqual((self.link.done, connection.asked), (["confirm"], []))
@@ -301,7 +300,7 @@ class FollowerTests(SynchronousTestCase):
 
     def test_many(self) -> None:
         """
-        Many streams are read some at a time, and few entries of each.
+        Many streams are read in groups, with few entries of each.
         """
         streams = [FakeStream(f"{number}") for number in range(25)]
         connection = self.connect(*streams)
@@ -311,7 +310,7 @@ class FollowerTests(SynchronousTestCase):
 
     def test_fair(self) -> None:
         """
-        Streams that are never read to the end do not keep it from the others.
+        Streams that never reach their end do not block others.
         """
         streams = [FakeStream(f"s{number}") for number in range(11)]
         for stream in streams:
@@ -332,7 +331,8 @@ class FollowerTests(SynchronousTestCase):
 
     def test_strange(self) -> None:
         """
-        A server that answers what none does is left each time, and the log says why once.
+        A server whose answers no real server would send is left each time, and the log has the
+        reason once.
         """
         stream = FakeStream("one")
         self.follower.add(stream)
@@ -345,8 +345,8 @@ class FollowerTests(SynchronousTestCase):
 
     def test_refused(self) -> None:
         """
-        A stream that cannot be read is reported once, the others go on, and it is tried again in
-        every timeout.
+        A stream that cannot be read is notified once, the others continue, and reading is retried
+        once per timeout.
         """
         one, two = FakeStream("one"), FakeStream("two")
         connection = self.connect(one, two)
@@ -368,8 +368,8 @@ class FollowerTests(SynchronousTestCase):
 
     def test_allRefused(self) -> None:
         """
-        If none can be read it waits for the timeout, or for another stream; and nothing is left
-        when it is stopped.
+        If no stream can be read, the follower waits for the timeout, or for another stream; and
+        nothing is left after a stop.
         """
         one, two = FakeStream("one"), FakeStream("two")
         connection = self.connect(one)
@@ -388,7 +388,7 @@ class FollowerTests(SynchronousTestCase):
 
     def test_waitRefused(self) -> None:
         """
-        If waiting is refused because of one stream, that one is found.
+        If waiting is refused because of one stream, that stream is identified.
         """
         one, two = FakeStream("one"), FakeStream("two")
         connection = self.connect(one, two)
@@ -400,14 +400,14 @@ class FollowerTests(SynchronousTestCase):
 
     def test_waitForbidden(self) -> None:
         """
-        If waiting is refused whatever the streams, the connection is of no use.
+        If waiting is refused regardless of the streams, the connection is unusable.
         """
         one = FakeStream("one")
         self.follower.add(one)
         connection = self.link.connect()
         connection.answer([entry(1)])
         [command] = connection.answer(ReplyError("NOPERM xread"))
-        # A proxy that refuses to wait may take the command without.
+        # A proxy that refuses to wait may accept the command without waiting.
         self.assertIn("BLOCK", command)
         connection.answer([entry(1)])
         self.assertIn("not allowed to do this", str(connection.why))
@@ -415,8 +415,8 @@ class FollowerTests(SynchronousTestCase):
 
     def test_passing(self) -> None:
         """
-        If the server is not able to answer now, the connection is closed; if it has become a
-        replica another is made; and if another has the keys, to that.
+        If the server is temporarily unable to answer, the connection is closed; if it has become a
+        replica, the follower reconnects; and if another has the keys, to that one.
         """
         for error, done, why in (
             ("LOADING data", [], "LOADING data"),
@@ -434,7 +434,7 @@ class FollowerTests(SynchronousTestCase):
 
     def test_lostConnection(self) -> None:
         """
-        After another connection was made everything is read again.
+        After a reconnection everything is read again.
         """
         one, two = FakeStream("one"), FakeStream("two")
         self.connect(one, two)

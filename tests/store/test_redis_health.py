@@ -27,7 +27,7 @@ class HealthTests(SynchronousTestCase):
 
     def assertSaid(self, *expected: str) -> None:
         """
-        Assert what was logged.
+        Assert the log messages.
         """
         lines = [eventAsText(event, includeTimestamp=False) for event in self.logged]
         self.logged.clear()
@@ -35,7 +35,7 @@ class HealthTests(SynchronousTestCase):
 
     def test_away(self) -> None:
         """
-        That the server cannot be reached is said once, and when it can be again.
+        An unreachable server is logged once, and so is its recovery.
         """
         self.health.setAway(None)
         self.assertSaid()
@@ -50,7 +50,7 @@ class HealthTests(SynchronousTestCase):
 
     def test_stored(self) -> None:
         """
-        So is that events are not stored.
+        Failures to store events, and their end, are logged once, too.
         """
         for why in "one", "two":
             self.health.unstored(why, None)
@@ -64,8 +64,8 @@ class HealthTests(SynchronousTestCase):
 
     def test_storedElsewhere(self) -> None:
         """
-        What is the matter with one stream is said once, too, whatever becomes of the events of
-        others, until it is over, or no one asks for that stream any more.
+        A problem with one stream is logged once, too, regardless of events in others, until it is
+        solved or the stream is closed.
         """
         for end in self.health.stored, self.health.closed:
             for _ in range(3):
@@ -79,7 +79,7 @@ class HealthTests(SynchronousTestCase):
 
     def test_followed(self) -> None:
         """
-        So is that a stream cannot be read.
+        A stream that cannot be read is logged once, too.
         """
         for _ in range(2):
             self.health.followed("a", "why")
@@ -99,7 +99,7 @@ class HealthTests(SynchronousTestCase):
 
     def test_skip(self) -> None:
         """
-        Of each stream one entry that is not an event is reported.
+        Of each stream one invalid entry is logged.
         """
         for key in "a", "a", "b", "a":
             self.health.skip(key, "1-0", "why")
@@ -109,7 +109,7 @@ class HealthTests(SynchronousTestCase):
 
     def test_policy(self) -> None:
         """
-        It warns of a policy that drops whole streams, once for each change.
+        A policy that evicts whole streams causes a warning, once for each change.
         """
         for policy, isTold in (
             ("noeviction", False),

@@ -41,14 +41,14 @@ class LinkTestCase(SynchronousTestCase):
 
     def up(self, connection: Any) -> None:
         """
-        Note that there is a connection.
+        Record the connection.
         """
         self.told.append("up")
 
     @property
     def wanted(self) -> list[int]:
         """
-        The ports that we are connecting to.  Every host is this machine.
+        The ports to which the link is connecting.  Every host is this machine.
         """
         return [port for _, port, *_ in self.reactor.tcpClients]
 
@@ -70,9 +70,9 @@ class LinkTestCase(SynchronousTestCase):
 
     def pause(self) -> float:
         """
-        Wait until it connects again.
+        Wait until it reconnects.
 
-        @return: for how long.
+        @return: the duration.
         """
         began = self.reactor.seconds()
         while not self.reactor.tcpClients:
@@ -82,7 +82,7 @@ class LinkTestCase(SynchronousTestCase):
 
     def assertNothingLeft(self) -> None:
         """
-        Assert that nothing happens any more.
+        Assert that nothing more happens.
         """
         told = list(self.told)
         self.reactor.tcpClients.clear()
@@ -99,7 +99,7 @@ class LinkTests(LinkTestCase):
 
     def test_enter(self) -> None:
         """
-        It logs in, and then the connection can be used.
+        The link logs in, and then the connection can be used.
         """
         for url, expected in (
             ("redis://host", [["PING"]]),
@@ -121,7 +121,7 @@ class LinkTests(LinkTestCase):
 
     def test_address(self) -> None:
         """
-        An address is connected to, without a thread that finds out what it means.
+        The link connects to an IP address without a thread to resolve it.
         """
         for host, expected in ("10.0.0.1", "10.0.0.1"), ("[2001:db8::1]", "2001:db8::1"):
             self.setUp()
@@ -132,7 +132,7 @@ class LinkTests(LinkTestCase):
 
     def test_reasons(self) -> None:
         """
-        A missing connection is reported in the words of the system, once.
+        A failed connection is reported once, in the words of the system.
         """
         for error, why in (
             (ConnectionRefusedError(ECONNREFUSED, "Connection refused"), "Connection refused"),
@@ -161,7 +161,7 @@ class LinkTests(LinkTestCase):
 
     def test_wishes(self) -> None:
         """
-        What is only useful may be forbidden.
+        Commands that are only useful may be forbidden.
         """
         link = self.start()
         self.accept().answer("PONG", *[ReplyError("NOPERM this user has no permissions")] * 3)
@@ -170,8 +170,8 @@ class LinkTests(LinkTestCase):
 
     def test_refused(self) -> None:
         """
-        If it cannot log in, or the server is none for us, this is reported, and it tries again with
-        longer pauses of at most a second.
+        If the link cannot log in, or the server is unsuitable, this is reported, and it retries
+        with growing pauses of at most a second.
         """
         self.start("redis://:secret@host")
         pauses = []
@@ -197,7 +197,7 @@ class LinkTests(LinkTestCase):
 
     def test_echo(self) -> None:
         """
-        A server that repeats our password in its error does not bring it into the log.
+        A server that repeats the password in its error does not get it into the log.
         """
         self.start("redis://joe:s%65cret@host")
         self.accept().enter(ReplyError("ERR unknown command 'AUTH' with: 'joe' 'secret'"), "PONG")
@@ -219,7 +219,7 @@ class LinkTests(LinkTestCase):
 
     def test_silent(self) -> None:
         """
-        A server that accepts the connection and says nothing is left after the timeout.
+        A server that accepts the connection and sends nothing is left after the timeout.
         """
         self.start()
         peer = self.accept()
@@ -230,8 +230,8 @@ class LinkTests(LinkTestCase):
 
     def test_lost(self) -> None:
         """
-        When a connection of use is lost it connects again soon, however often there was trouble
-        before; and this is counted.
+        When a working connection is lost the link reconnects soon, regardless of earlier failures;
+        and this is counted.
         """
         link = self.start()
         for _ in range(5):
@@ -251,7 +251,7 @@ class LinkTests(LinkTestCase):
 
     def test_useless(self) -> None:
         """
-        If connections are of no use the pauses grow all the same.
+        If connections turn out unusable, the pauses still grow.
         """
         link = self.start()
         pauses = []
@@ -267,15 +267,15 @@ class LinkTests(LinkTestCase):
 
     def test_renew(self) -> None:
         """
-        A connection that is replaced is replaced at once, and this is not a loss; but one that has
-        been of no use is.
+        A connection that should be replaced is replaced immediately, and this is not a loss; but an
+        unusable one is.
         """
         link = self.start()
         self.accept().enter()
         link.confirm()
         for _ in range(2):
             link.renew("it is old")
-            # Twice is like once.
+            # A second call has no further effect.
             link.renew("it is old")
             self.reactor.advance(0)
             self.accept().enter()
@@ -295,8 +295,8 @@ class LinkTests(LinkTestCase):
 
     def test_move(self) -> None:
         """
-        It connects to another server, or to another port of the same one, and after a failure to
-        the first again.
+        The link connects to another server, or to another port of the same one, and after a failure
+        to the first again.
         """
         link = self.start()
         self.accept().enter()
@@ -316,7 +316,8 @@ class LinkTests(LinkTestCase):
 
     def test_toAndFro(self) -> None:
         """
-        Two servers that send it to each other are reported, and it does not connect in a hurry.
+        Two servers that refer to each other are reported, and the link reconnects at a limited
+        rate.
         """
         link = self.start()
         for number in range(4):
@@ -330,7 +331,7 @@ class LinkTests(LinkTestCase):
 
     def test_stop(self) -> None:
         """
-        It can be stopped in every state, and then nothing happens any more.
+        The link can be stopped in every state, and then nothing more happens.
         """
         for state in range(6):
             self.setUp()
@@ -354,7 +355,7 @@ class LinkTests(LinkTestCase):
 
     def test_stoppedByTheTold(self) -> None:
         """
-        It can be stopped by those who are notified that there is a connection, or none.
+        The link can be stopped by callbacks for a new or lost connection.
         """
         for atOnce in True, False:
             self.setUp()
@@ -385,7 +386,7 @@ class SentinelTests(LinkTestCase):
 
     def test_asked(self) -> None:
         """
-        The Sentinels are asked, one after the other, until one names the server.
+        The Sentinels are asked one after the other, until one names the server.
         """
         self.start(self.url)
         self.assertEqual(self.wanted, [26379])
@@ -402,7 +403,8 @@ class SentinelTests(LinkTestCase):
 
     def test_unknown(self) -> None:
         """
-        If none names it this is reported, with what the last has said, and they are asked again.
+        If no Sentinel names the server, this is reported with the last answer, and they are asked
+        again.
         """
         for reply, why in (
             (None, "10.0.0.2:7 does not know 'main'"),
@@ -424,7 +426,8 @@ class SentinelTests(LinkTestCase):
 
     def test_refused(self) -> None:
         """
-        If it does not let us in, its answer to the password is reported, without the password.
+        If a Sentinel refuses the login, its answer to the password is reported, without the
+        password.
         """
         for reply, why in (
             (ReplyError("WRONGPASS invalid"), "the user or the password is wrong"),
@@ -437,7 +440,7 @@ class SentinelTests(LinkTestCase):
                 self.reactor.advance(0)
             self.assertIn(why, self.told[-1])
             self.assertNotIn("hush", self.told[-1])
-        # One that has no password does not mind.
+        # A Sentinel without a password ignores it.
         self.pause()
         self.accept().answer(ReplyError("ERR AUTH"), ["10.0.0.9", "6380"])
         self.assertEqual(self.wanted, [6380])
@@ -453,7 +456,7 @@ class SentinelTests(LinkTestCase):
 
     def test_stop(self) -> None:
         """
-        It can be stopped while a Sentinel is asked, and then no other is.
+        The link can be stopped while a Sentinel is asked, and then no other is asked.
         """
         for isAccepted in False, True:
             self.setUp()
@@ -471,7 +474,7 @@ class ServerTests(SynchronousTestCase):
 
     def test_read(self) -> None:
         """
-        What is found in its answer is what it says of itself.
+        The information about a server is read from its answer.
         """
         server = Server(
             b"# Server\r\nredis_version:7.2.4\r\n# Memory\r\nmaxmemory_policy:allkeys-lru\r\n"
@@ -484,7 +487,7 @@ class ServerTests(SynchronousTestCase):
 
     def test_old(self) -> None:
         """
-        Versions are compared as numbers; one that is not told is new enough.
+        Versions are compared as numbers; an unknown version counts as new enough.
         """
         for version, isOld in (
             ("6.0.16", True),

@@ -61,7 +61,7 @@ class LogTestCase(SynchronousTestCase):
 
     def told(self) -> str:
         """
-        @return: the data of what the tail received.
+        @return: the data of the records that the tail received.
         """
         return "".join(str(record.event.data) for record in self.tail.records)
 
@@ -82,8 +82,8 @@ class OpeningTests(LogTestCase):
 
     def test_recent(self) -> None:
         """
-        The newest events are handed over, however many pages they come in, and the origin is the
-        place before them.
+        The newest events are passed on, across any number of pages, and the origin is the position
+        before them.
         """
         self.patch(log, "PIECE", 3 * 2**14)
         for recent, told in (0, ""), (1, "9"), (3, "789"), (8, "23456789"), (9, "123456789"):
@@ -94,7 +94,7 @@ class OpeningTests(LogTestCase):
 
     def test_rubbish(self) -> None:
         """
-        What is not an event does not count.
+        Entries that are not events do not count.
         """
         for _ in range(50):
             self.streams.add(b"foo", b"bar")
@@ -105,7 +105,7 @@ class OpeningTests(LogTestCase):
 
     def test_droppedMeanwhile(self) -> None:
         """
-        If events are dropped while it reads, it stops there.
+        If events are dropped during the reading, it stops there.
         """
         self.patch(log, "PIECE", 3 * 2**14)
 
@@ -120,7 +120,7 @@ class OpeningTests(LogTestCase):
 
     def test_empty(self) -> None:
         """
-        An empty stream gets a beginning, also if there were entries in the same second.
+        An empty stream gets a beginning, even if there were entries in the same second.
         """
         for last in (0, 0), (1000, 5):
             self.streams.entries.clear()
@@ -134,7 +134,7 @@ class OpeningTests(LogTestCase):
 
     def test_fails(self) -> None:
         """
-        It is said whether it makes sense to try again.
+        An error states whether a retry makes sense.
         """
         for refusal, kind in (
             ("WRONGTYPE Operation", ValueError),
@@ -149,7 +149,7 @@ class OpeningTests(LogTestCase):
             self.assertIn("news: ", str(self.failureResultOf(opening, kind).value))
         self.streams.failure = Unanswered(False, "no server")
         opening = Deferred.fromCoroutine(opened.open(1))
-        # Publishers that wait for the log receive this.
+        # Publishers that wait for the log receive this error.
         self.assertEqual(str(self.failureResultOf(opening, StoreAway).value), "Redis: no server")
 
 
@@ -160,7 +160,7 @@ class ReadingTests(LogTestCase):
 
     def test_places(self) -> None:
         """
-        What directly follows is read, after an ID or before one.
+        The directly following events are read, after an ID or before one.
         """
         log = self.open()
         for after, found in (
@@ -175,7 +175,7 @@ class ReadingTests(LogTestCase):
 
     def test_notKept(self) -> None:
         """
-        A place that is not there is refused, and text that is not a place without asking.
+        A missing position is refused, and text that is not a position is refused without a request.
         """
         log = self.open()
         for after in "1000-10", "999-0", "0-0", "<0-0", f"{2**64 - 1}-0":
@@ -187,8 +187,8 @@ class ReadingTests(LogTestCase):
 
     def test_size(self) -> None:
         """
-        About as many bytes are read as are wanted, and at least one event; entries are asked for
-        accordingly.
+        About as many bytes are read as requested, and at least one event; the number of entries is
+        chosen accordingly.
         """
         self.streams.entries.clear()
         for _ in range(100):
@@ -202,7 +202,7 @@ class ReadingTests(LogTestCase):
 
     def test_rubbish(self) -> None:
         """
-        It reads on until there is an event, or until the end.
+        Reading continues until there is an event, or until the end.
         """
         for _ in range(1000):
             self.streams.add(b"foo", b"bar")
@@ -215,7 +215,7 @@ class ReadingTests(LogTestCase):
     def test_topics(self) -> None:
         """
         Only events about one of the topics are found, in pages that do not depend on how few bytes
-        are wanted.
+        are requested.
         """
         for number in range(2000):
             self.add(number % 10, b"topic", b"rare" if number % 1000 == 500 else b"common")
@@ -226,7 +226,7 @@ class ReadingTests(LogTestCase):
 
     def test_untold(self) -> None:
         """
-        No event is returned that the tail was not told of.
+        Only events that the tail has received are returned.
         """
         log = self.open()
         self.add(0)
@@ -235,7 +235,7 @@ class ReadingTests(LogTestCase):
 
     def test_ahead(self) -> None:
         """
-        After an event that the tail was not told of it is read when it was.
+        Reading after an event that the tail has not received waits until it has.
         """
         log = self.open()
         for number in 1, 2:
@@ -250,7 +250,8 @@ class ReadingTests(LogTestCase):
 
     def test_aheadDeleted(self) -> None:
         """
-        If that event is deleted it is refused, as soon as it is known that there is no news.
+        If that event is deleted, the position is refused as soon as it is known that there is no
+        news.
         """
         log = self.open()
         self.add(1)
@@ -263,7 +264,7 @@ class ReadingTests(LogTestCase):
 
     def test_aheadLost(self) -> None:
         """
-        So it is if continuity is lost.
+        The position is refused, too, if continuity is lost.
         """
         log = self.open()
         self.add(1)
@@ -276,7 +277,7 @@ class ReadingTests(LogTestCase):
 
     def test_aheadAway(self) -> None:
         """
-        It does not wait if nothing can be received, whether this is so already or happens then.
+        Reading does not wait if nothing can be received, whether from the start or later.
         """
         log = self.open()
         self.add(1)
@@ -290,8 +291,8 @@ class ReadingTests(LogTestCase):
 
     def test_oldestDropped(self) -> None:
         """
-        If the oldest events are dropped while it looks for one, it begins again; if others were
-        found, these are returned.
+        If the oldest events are dropped while it looks for one, the search begins again; if others
+        were found, these are returned.
         """
         self.streams.entries[:] = []
         for _ in range(1000):
@@ -308,7 +309,7 @@ class ReadingTests(LogTestCase):
 
     def test_away(self) -> None:
         """
-        What is not answered, or refused, is to be asked again.
+        A read that is not answered, or is refused, fails with an error that allows a retry.
         """
         log = self.open()
         self.streams.refusal = "NOPERM this user"
@@ -324,7 +325,7 @@ class AppendingTests(LogTestCase):
 
     def test_commands(self) -> None:
         """
-        One event is one command, several are a transaction, with the limit of the store.
+        One event takes one command, several take a transaction, with the limit of the store.
         """
         log = self.open(maxEvents=7)
         one, two = Record(Event("a"), time=1.5), Record(Event("b"), ("x", "y"), True, 2)
@@ -349,8 +350,8 @@ class AppendingTests(LogTestCase):
 
     def test_refused(self) -> None:
         """
-        It says whether something may have been stored: not if the server refuses it, but if there
-        is not an answer, or a part was not refused.
+        The error states whether something may have been stored: not if the server refuses it, but
+        if there is no answer, or a part was accepted.
         """
         log = self.open()
         wrong = ReplyError("WRONGTYPE Operation")
@@ -370,7 +371,7 @@ class AppendingTests(LogTestCase):
             self.assertEqual(error.maybe, maybe)
             self.assertTrue(str(error).startswith("Redis: news: "), str(error))
             said.append(str(self.health.problem()).partition(":")[0])
-        # The memory is full for all streams, the wrong key is that of this one.
+        # The memory is full for all streams, the wrong key belongs to this one.
         self.assertEqual(said, ["events are not stored"] + ["events of news are not stored"] * 2)
         self.patch(self.streams, "ask", lambda *_, **__: succeed([b"1-0"]))
         self.successResultOf(log.append([Record(Event("a"))]))
@@ -380,8 +381,8 @@ class AppendingTests(LogTestCase):
 
     def test_unanswered(self) -> None:
         """
-        Without an answer it may be stored if it was sent.  A publisher, who has a connection of its
-        own, learns that it was Redis that did not answer.
+        Without an answer a sent event may be stored.  A publisher, who has its own connection,
+        learns that Redis did not answer.
         """
         log = self.open()
         for wasSent in False, True:
@@ -393,7 +394,7 @@ class AppendingTests(LogTestCase):
 
     def test_unknownScript(self) -> None:
         """
-        If the server does not know the script it is sent.
+        If the server does not know the script, the script is sent.
         """
         log = self.open()
         content: list[bytes] = []
@@ -412,7 +413,7 @@ class AppendingTests(LogTestCase):
 
     def test_topics(self) -> None:
         """
-        An event with too many topics for the script is refused, without one, too.
+        Events with too many topics for the script are refused, even without the script.
         """
         log = self.open()
         many = Record(Event("b"), tuple(map(str, range(4000))))
@@ -423,7 +424,7 @@ class AppendingTests(LogTestCase):
 
     def test_strange(self) -> None:
         """
-        After an answer that Redis never gives, it is unknown what was stored.
+        After an answer that Redis never sends, it is unknown which events were stored.
         """
         log = self.open()
         for count, key, replies in (
@@ -443,7 +444,7 @@ class AppendingTests(LogTestCase):
 
     def test_noText(self) -> None:
         """
-        What has a topic, or a key, that cannot be sent is refused.
+        Events with a topic or a key that cannot be sent are refused.
         """
         log = self.open()
         for topics, key in (("a", "\ud800"), None), ((), "\ud800"):
@@ -461,8 +462,7 @@ class ClosingTests(LogTestCase):
 
     def test_waits(self) -> None:
         """
-        Closing waits for what was asked before, and refuses what is asked then; it can be called
-        again.
+        Closing waits for earlier requests, and refuses later ones; it can be repeated.
         """
         log = self.open()
         answers: list[Deferred[Any]] = []
@@ -488,7 +488,7 @@ class ClosingTests(LogTestCase):
 
     def test_answeredThen(self) -> None:
         """
-        What would have to wait for the tail then does not keep it open.
+        Requests that would have to wait for the tail do not keep it open.
         """
         log = self.open()
         self.add(1)
@@ -503,7 +503,7 @@ class ClosingTests(LogTestCase):
 
     def test_ahead(self) -> None:
         """
-        A read that waits for the tail is to be asked again.
+        Requests that wait for the tail fail with an error that allows a retry.
         """
         log = self.open()
         self.add(1)

@@ -1,6 +1,5 @@
 """
-Tests for L{twisted_sse.store.redis.log}: reading a stream that was lost, before the tail was
-notified.
+Tests for L{twisted_sse.store.redis.log}: reading a lost stream, before the tail is notified.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from twisted_sse.store.redis.health import Health
 from twisted_sse.store.redis.log import RedisLog
 from twisted_sse.store.redis.places import readID
 
-#: A stream as it was, and as another server has it.
+#: A stream before the loss, and on the other server.
 OLD = ["1-0", "2-0", "3-0", "4-0"]
 NEW = ["1-0", "2-0", "5-7", "6-0"]
 
@@ -53,7 +52,7 @@ class Commands:
 
 class LossTests(SynchronousTestCase):
     """
-    Tests for a log whose stream is another, which its tail was not told yet.
+    Tests for a log whose stream was replaced, before its tail is notified.
     """
 
     def setUp(self) -> None:
@@ -71,7 +70,7 @@ class LossTests(SynchronousTestCase):
 
     def notice(self) -> None:
         """
-        Tell the log what its stream is now.
+        Notify the log of its new stream.
         """
         self.tail.told.clear()
         self.log.restart(entry(NEW[-1]))
@@ -79,7 +78,7 @@ class LossTests(SynchronousTestCase):
 
     def test_lost(self) -> None:
         """
-        A reader whose place is lost learns it when the tail does.
+        A reader whose position is lost gets the error once the tail is notified.
         """
         reading = self.log.read("3-0", 2**16)
         self.assertNoResult(reading)
@@ -88,15 +87,15 @@ class LossTests(SynchronousTestCase):
 
     def test_dropped(self) -> None:
         """
-        A reader whose place was only dropped learns it at once.
+        A reader whose position was only dropped gets the error immediately.
         """
         self.commands.kept = OLD[2:]
         self.failureResultOf(self.log.read("1-0", 2**16), NotKept)
 
     def test_end(self) -> None:
         """
-        A reader that has everything until the loss is not told that nothing follows, but goes on
-        when the tail was notified.
+        A reader that has everything up to the loss gets no empty answer, but continues once the
+        tail is notified.
         """
         reading = self.log.read("2-0", 2**16)
         self.assertNoResult(reading)
@@ -105,13 +104,13 @@ class LossTests(SynchronousTestCase):
 
     def test_until(self) -> None:
         """
-        A reader is given at once what both streams have.
+        A reader immediately gets the events that both streams have.
         """
         self.assertEqual(contents(self.successResultOf(self.log.read("1-0", 2**16))), ["2-0"])
 
     def test_theEnd(self) -> None:
         """
-        Without a loss, a reader that has everything learns it at once.
+        Without a loss, a reader that has everything gets an empty answer immediately.
         """
         self.commands.kept = list(OLD)
         self.assertEqual(self.successResultOf(self.log.read("4-0", 2**16)), [])

@@ -16,14 +16,14 @@ class PagesTests(SynchronousTestCase):
 
     def test_unknown(self) -> None:
         """
-        A few entries are asked for if nothing is known about them.
+        Few entries of unknown size are requested.
         """
         self.assertEqual(Pages().count(2**18), 16)
         self.assertEqual(Pages().count(1), 1)
 
     def test_learn(self) -> None:
         """
-        After large ones it asks for few at once, after small ones by and by for more.
+        After large entries few are requested immediately, after small ones gradually more.
         """
         pages = Pages()
         small, large = [b"1-0", [b"data", b"x"]], [b"1-0", [b"data", b"x" * 2**20]]

@@ -15,13 +15,13 @@ numbers = st.integers(0, 2**64 - 1)
 
 class PlacesTests(SynchronousTestCase):
     """
-    Tests for the names of places.
+    Tests for the text form of positions.
     """
 
     @given(numbers, numbers, st.booleans())
     def test_roundTrip(self, ms: int, seq: int, isBefore: bool) -> None:
         """
-        Every place is read as it was written, and every ID as the server writes it.
+        Every position is read as it was written, and every ID in the server's form.
         """
         place = Place(isBefore, EntryID(ms, seq))
         self.assertEqual(readPlace(str(place)), place)
@@ -37,14 +37,14 @@ class PlacesTests(SynchronousTestCase):
     @given(st.text())
     def test_text(self, text: str) -> None:
         """
-        Only what we write ourselves is read: no other spelling of the same place.
+        Only the canonical form is read: no other spelling of the same position.
         """
         place = readPlace(text)
         self.assertTrue(place is None or str(place) == text)
 
     def test_none(self) -> None:
         """
-        What Redis takes for an ID, too, is none.
+        Other spellings that Redis accepts as IDs are refused, too.
         """
         for text in (
             *("", "-", "+", "$", ">", "*", "0", "1700", "1-", "-1", "1-1-1", "(1-1", "<<1-1"),

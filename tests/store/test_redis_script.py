@@ -37,7 +37,7 @@ class ScriptTests(SynchronousTestCase):
 
     def test_beside(self) -> None:
         """
-        A key beside another is on the same server.
+        Keys that belong together are on the same server.
         """
         for key, beside in (
             ("sse:news", "{sse:news}:x"),

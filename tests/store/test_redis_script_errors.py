@@ -9,7 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from twisted_sse.store.redis.errors import isPassing, kindOf, said
 
-#: As Redis 6.2 and Redis 7 say that there is no memory, and that they are a replica.
+#: The errors of Redis 6.2 and Redis 7 for full memory, and on a replica.
 SIX = (
     "ERR Error running script (call to f_37a28d2068f349f9308d4c6c41abbbd655c75dd6):"
     " @user_script:15: @user_script: 15: -{} what follows. "
@@ -24,7 +24,8 @@ class ScriptTests(SynchronousTestCase):
 
     def test_kind(self) -> None:
         """
-        What a command in a script has got means what it means without the script, in all versions.
+        An error of a command in a script has the same meaning as without the script, in all
+        versions.
         """
         for text in SIX, SEVEN:
             full, replica = (ReplyError(text.format(code)) for code in ("OOM", "READONLY"))
@@ -34,7 +35,7 @@ class ScriptTests(SynchronousTestCase):
 
     def test_script(self) -> None:
         """
-        Another error of a script is what it is, whatever the script was given.
+        Other errors of a script stay unchanged, whatever the script's arguments.
         """
         error = ReplyError(SIX.replace("-{}", "attempt to call nil, not -").format())
         self.assertEqual(kindOf(error), "ERR")

@@ -50,7 +50,7 @@ class SessionTests(SynchronousTestCase):
 
     def answerFollower(self, names: Any, entry: Any) -> None:
         """
-        There are no news.
+        No news arrive.
         """
         while self.follower.asked and self.follower.asked[0][4:5] in (["COUNT"], ["1"]):
             isRange = self.follower.asked[0][0] == "XRANGE"
@@ -60,7 +60,7 @@ class SessionTests(SynchronousTestCase):
         """
         Let time pass, while the server answers.
 
-        @return: what was asked, besides waiting.
+        @return: the commands, except for waiting.
         """
         asked = []
         for _ in range(seconds):
@@ -74,7 +74,7 @@ class SessionTests(SynchronousTestCase):
 
     def test_trimming(self) -> None:
         """
-        Every minute what is too much is dropped, and the connection is used.
+        Every minute surplus entries are dropped, over the existing connection.
         """
         self.open("one", "two")
         self.assertEqual(self.advance(59), [])
@@ -92,7 +92,7 @@ class SessionTests(SynchronousTestCase):
 
     def test_age(self) -> None:
         """
-        What is too old is dropped by the clock of the server, but never the newest entry.
+        Entries that are too old are dropped by the clock of the server, but never the newest one.
         """
         for maxAge, pause, oldest in (100, 10, "1000-7"), (1999, 60, "1000-0"), (5, 1, "1000-7"):
             self.setUp()
@@ -104,7 +104,7 @@ class SessionTests(SynchronousTestCase):
 
     def test_nudge(self) -> None:
         """
-        When a log is opened the follower is woken, and if it had not yet begun to wait again.
+        When a log is opened the follower is woken, even if it had not yet begun to wait again.
         """
         self.open("one")
         opening: Any = self.store.open("two", MemoryTail(), 10)
@@ -114,13 +114,13 @@ class SessionTests(SynchronousTestCase):
             self.assertEqual(self.commands.answer(0), [["CLIENT", "UNBLOCK", "7"]])
         self.commands.answer(1)
         self.assertEqual(self.commands.asked, [])
-        # And so does the follower see it.
+        # The follower sees it the same way.
         self.follower.answer(None)
         self.assertEqual(self.follower.asked[0][:2], ["XRANGE", "sse:two"])
 
     def test_nudgeInVain(self) -> None:
         """
-        It is not tried forever.
+        Waking is not retried forever.
         """
         self.open("one")
         self.store.open("two", MemoryTail(), 10)
@@ -133,8 +133,8 @@ class SessionTests(SynchronousTestCase):
 
     def test_away(self) -> None:
         """
-        Each log is notified that the server is away, whichever connection is lost, and those that
-        are opened meanwhile as well; and that it is back when both are of use.
+        Each log is notified that the server is unreachable, whichever connection is lost, and so
+        are logs opened meanwhile; and that it is reachable when both connections work.
         """
         [log] = self.open("one")
         self.follower.lose()
@@ -152,7 +152,7 @@ class SessionTests(SynchronousTestCase):
 
     def read(self, log: RedisLog, after: str) -> Any:
         """
-        Read after an entry that the tail was not told of.
+        Reading after an entry that the tail has not received waits for it.
         """
         asking = log.read("2-0", 100)
         self.commands.answer([["2-0", ["data", "x"]]])
@@ -160,7 +160,7 @@ class SessionTests(SynchronousTestCase):
 
     def test_closeLast(self) -> None:
         """
-        When the last log is closed both connections are, and nothing is left.
+        When the last log is closed both connections are closed, and nothing is left.
         """
         logs = self.open("one", "two")
         logs[0].close()
@@ -172,7 +172,7 @@ class SessionTests(SynchronousTestCase):
 
     def test_closeWhileOpening(self) -> None:
         """
-        A log that is being opened when the store is closed is not.
+        A log that is being opened when the store is closed does not open.
         """
         self.open("one")
         opening: Any = self.store.open("two", MemoryTail(), 10)
@@ -189,7 +189,7 @@ class StoreTests(SynchronousTestCase):
 
     def test_arguments(self) -> None:
         """
-        What is out of range is refused.
+        Arguments out of range are refused.
         """
         for error, options in (
             (ValueError, {"url": "http://host"}),
@@ -213,7 +213,7 @@ class StoreTests(SynchronousTestCase):
 
     def test_unused(self) -> None:
         """
-        A store that was never opened can be closed, and has figures.
+        A store that was never opened can be closed, and has metrics.
         """
         store = RedisStore("redis://host")
         self.successResultOf(store.close())
@@ -224,7 +224,7 @@ class StoreTests(SynchronousTestCase):
 
     def test_keepOnly(self) -> None:
         """
-        A channel may keep less than the others, or more, however old it is.
+        A channel may keep fewer events than the others, or more, however old they are.
         """
         reactor: Any = MemoryNamesReactor()
         store = RedisStore("redis://host", reactor=reactor, maxEvents=50, maxAge=60)
@@ -243,7 +243,8 @@ class StoreTests(SynchronousTestCase):
 
     def test_fork(self) -> None:
         """
-        Before the reactor runs nothing is connected, since the process may fork; unless it will not.
+        Before the reactor runs no connection is made, since the process may fork, unless it is
+        known not to.
         """
 
         class Reactor(MemoryNamesReactor, ReactorBase):  # type: ignore[misc]

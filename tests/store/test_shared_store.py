@@ -1,5 +1,5 @@
 """
-Tests that the contract of a store is good for one that is shared and makes the IDs, as with Redis.
+Tests that the contract of stores suits a store that is shared and makes the IDs, as with Redis.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ class SharedStoreTests(
 
     async def test_processes(self) -> None:
         """
-        Two processes receive the same, in the same order.
+        Two processes receive the same notifications, in the same order.
         """
         first = await OpenedLog.of(self.newStore())
         second = await OpenedLog.of(self.closedAtTheEnd(self.reopenStore()))

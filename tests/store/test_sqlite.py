@@ -1,5 +1,5 @@
 """
-Tests for L{twisted_sse.store.sqlite}: what a log keeps and finds.
+Tests for L{twisted_sse.store.sqlite}: keeping records and finding positions.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class ArgumentTests(SynchronousTestCase):
 
     def test_invalid(self) -> None:
         """
-        An argument that is out of range is refused by its name.
+        An argument out of range is refused with an error that names it.
         """
         for name, value in (
             ("maxEvents", 0),
@@ -57,7 +57,8 @@ class ArgumentTests(SynchronousTestCase):
 
     def test_pathIsAbsolute(self) -> None:
         """
-        A relative path means the directory in which the store was made, wherever the daemon goes.
+        A relative path refers to the directory in which the store was made, even if the daemon
+        changes its directory.
         """
         self.assertEqual(SQLiteStore("events.db").path, os.path.abspath("events.db"))
 
@@ -94,7 +95,7 @@ class OpeningTests(SQLiteTestCase):
 
     async def test_atOnce(self) -> None:
         """
-        While the reactor runs, a log is open at once, so that a channel can publish.
+        While the reactor runs, a log opens immediately, so that a channel can publish.
         """
         store = self.store()
         keeper = await self.keep(store)
@@ -105,14 +106,14 @@ class OpeningTests(SQLiteTestCase):
 
     async def test_attributes(self) -> None:
         """
-        A log has what the channel wants to know of its store.
+        A log has the attributes that a channel needs.
         """
         keeper = await self.keep(self.store(maxAge=60, deliver="stored"))
         self.assertEqual((keeper.log.deliver, keeper.log.maxAge), ("stored", 60))  # type: ignore[attr-defined]
 
     async def test_recent(self) -> None:
         """
-        The newest records are handed to the channel as they were, and the place before them can be
+        The newest records are passed to the channel unchanged, and the position before them can be
         read from.
         """
         store = self.store()
@@ -127,7 +128,7 @@ class OpeningTests(SQLiteTestCase):
 
     async def test_recentAll(self) -> None:
         """
-        If all records are recent, the place before them has nothing before it.
+        If all records are recent, the position before them is the beginning.
         """
         store = self.store()
         first = await self.keep(store)
@@ -139,7 +140,7 @@ class OpeningTests(SQLiteTestCase):
 
     async def test_recentNone(self) -> None:
         """
-        If no records are wanted, the place before them is the end of the log.
+        If no records are requested, the position before them is the end of the log.
         """
         store = self.store()
         await (await self.keep(store)).fill(3)
@@ -151,7 +152,7 @@ class OpeningTests(SQLiteTestCase):
 
     async def test_everyField(self) -> None:
         """
-        A record is read exactly as it was, whatever is in it.
+        A record is read exactly as it was stored, whatever its content.
         """
         store = self.store()
         keeper = await self.keep(store)
@@ -174,8 +175,7 @@ class OpeningTests(SQLiteTestCase):
 
     async def test_manyChannels(self) -> None:
         """
-        Channels of one file know nothing of each other, and one that is closed does not disturb
-        another.
+        Channels in one file are independent, and closing one does not affect another.
         """
         store = self.store()
         one, two = await self.keep(store, "one"), await self.keep(store, "two")
@@ -189,7 +189,7 @@ class OpeningTests(SQLiteTestCase):
 
     async def test_sameNameTwice(self) -> None:
         """
-        A channel that is open cannot be opened again, and goes on.
+        A channel that is open cannot be opened again, and continues.
         """
         store = self.store()
         keeper = await self.keep(store)
@@ -215,7 +215,7 @@ class OpeningTests(SQLiteTestCase):
 
     async def test_closeKeepsEverything(self) -> None:
         """
-        What was appended before the end is stored, and known, before the store is closed.
+        Everything appended before the end is stored, and confirmed, before the store is closed.
         """
         store = self.store()
         keeper = await self.keep(store)
@@ -230,7 +230,7 @@ class OpeningTests(SQLiteTestCase):
 
     async def test_openWhileClosing(self) -> None:
         """
-        A log that is opened while the file is being closed is opened after that.
+        A log that is opened while the file is being closed is opened afterwards.
         """
         store = self.store()
         keeper = await self.keep(store)
@@ -242,7 +242,7 @@ class OpeningTests(SQLiteTestCase):
 
     async def test_afterClose(self) -> None:
         """
-        What is asked of a log after the store was closed fails, and does not hang.
+        Requests to a log after the store was closed fail, and do not hang.
         """
         store = self.store()
         keeper = await self.keep(store)
@@ -267,7 +267,7 @@ class OpeningTests(SQLiteTestCase):
 
     async def test_closedLog(self) -> None:
         """
-        What is asked of a log after it was closed fails, though the file is open.
+        Requests to a log after it was closed fail, even if the file is open.
         """
         store = self.store()
         one, _ = await self.keep(store, "one"), await self.keep(store, "two")
@@ -277,7 +277,8 @@ class OpeningTests(SQLiteTestCase):
 
     async def test_beforeTheReactor(self) -> None:
         """
-        While the reactor is not running yet nothing is opened; if the store is closed before, never.
+        While the reactor is not running yet nothing is opened; and never if the store is closed
+        before.
         """
         self.patch(reactor, "running", False)
         run: Any = reactor
@@ -298,7 +299,7 @@ class OpeningTests(SQLiteTestCase):
 
     async def test_tailRaises(self) -> None:
         """
-        If a channel does not take the records, its log is not open.
+        If a channel fails to accept the records, its log is not open.
         """
         store = self.store()
 
@@ -325,7 +326,7 @@ class OpeningTests(SQLiteTestCase):
 
     async def test_backup(self) -> None:
         """
-        A copy made by C{VACUUM INTO} is a store, in which no ID is good that was given later.
+        A copy made by C{VACUUM INTO} is a store, in which IDs made later are invalid.
         """
         store = self.store()
         keeper = await self.keep(store)
@@ -346,12 +347,12 @@ class OpeningTests(SQLiteTestCase):
 
 class PlaceTests(SQLiteTestCase):
     """
-    Tests for what follows a place.
+    Tests for reading after a position.
     """
 
     async def test_pieces(self) -> None:
         """
-        Reading in pieces of any size gives every record once and in order, and at least one at a
+        Reading in pieces of any size returns every record once and in order, and at least one at a
         time.
         """
         keeper = await self.keep(self.store())
@@ -367,7 +368,7 @@ class PlaceTests(SQLiteTestCase):
 
     async def test_everyPlace(self) -> None:
         """
-        After each ID follows the rest; after the last, nothing.
+        The rest follows after each ID; nothing follows the last one.
         """
         keeper = await self.keep(self.store())
         ids = await keeper.fill(20)
@@ -376,7 +377,7 @@ class PlaceTests(SQLiteTestCase):
 
     async def test_unknown(self) -> None:
         """
-        Whatever a client may send that is not a place is not kept.
+        Any text from a client that is not a position raises L{NotKept}.
         """
         keeper = await self.keep(self.store())
         ids = await keeper.fill(20)
@@ -403,7 +404,7 @@ class PlaceTests(SQLiteTestCase):
 
     async def test_onItsWay(self) -> None:
         """
-        A place that is being stored is found when it is.
+        A position that is being stored is found once it is stored.
         """
         keeper = await self.keep(self.store())
         for _ in range(50):
@@ -414,7 +415,7 @@ class PlaceTests(SQLiteTestCase):
 
     async def test_overRuns(self) -> None:
         """
-        An ID is good in all later runs, and no two records have the same.
+        An ID is valid in all later runs, and no two records have the same.
         """
         store = self.store()
         ids: list[str] = []
@@ -430,7 +431,7 @@ class PlaceTests(SQLiteTestCase):
 
     async def test_made(self) -> None:
         """
-        A log knows the IDs that were made in it, in all runs, whether or not they are kept.
+        A log recognises the IDs that were made in it, in all runs, whether or not they are kept.
         """
         store = self.store(maxEvents=1)
         ids: list[str] = []
@@ -447,7 +448,7 @@ class PlaceTests(SQLiteTestCase):
 
     async def test_placesOfEmptyRuns(self) -> None:
         """
-        The place that a run began at is good, also if nothing was published in it.
+        The position at which a run began is valid, even if nothing was published in it.
         """
         store = self.store()
         places = []
@@ -465,8 +466,8 @@ class PlaceTests(SQLiteTestCase):
 
     async def test_manyRuns(self) -> None:
         """
-        Thousands of runs with few records are remembered as far as they have records, and more
-        only as long as there are not too many.
+        Thousands of runs with few records are remembered while they have records, and more only up
+        to a limit.
         """
         self.patch(runs, "RUNS", 20)
         store = self.store(maxEvents=5)
@@ -489,7 +490,7 @@ class PlaceTests(SQLiteTestCase):
 
     async def test_skippedNumbers(self) -> None:
         """
-        Numbers that are not used are places too.
+        Unused numbers are positions, too.
         """
         keeper = await self.keep(self.store())
         one, _, two, three = (keeper.record() for _ in range(4))
@@ -500,8 +501,8 @@ class PlaceTests(SQLiteTestCase):
 
     async def test_wrongNumbers(self) -> None:
         """
-        Records whose IDs do not go up, or have another prefix, are refused, and what comes next
-        does not follow what was there.
+        Records whose IDs do not increase, or have another prefix, are refused, and later records do
+        not continue the earlier ones.
         """
         keeper = await self.keep(self.store())
         one, two, three = (keeper.record() for _ in range(3))
@@ -517,8 +518,8 @@ class PlaceTests(SQLiteTestCase):
 
     async def test_given(self) -> None:
         """
-        An ID that the application gave is the place after its latest record, and each record with
-        one has a place of its own.
+        An ID set by the application is the position after its latest record, and each such record
+        has its own position.
         """
         store = self.store()
         keeper = await self.keep(store)
@@ -536,7 +537,8 @@ class PlaceTests(SQLiteTestCase):
 
     async def test_randomly(self) -> None:
         """
-        For any records, runs, limits and places, what is read is what follows, or L{NotKept}.
+        For any records, runs, limits and positions, a read returns the following records, or
+        L{NotKept}.
         """
         for seed in range(8):
             await self._randomly(random.Random(seed))
@@ -580,7 +582,7 @@ class PlaceTests(SQLiteTestCase):
 
 class TopicTests(SQLiteTestCase):
     """
-    Tests for reading what is about some topics.
+    Tests for reading records about some topics.
     """
 
     async def test_chosen(self) -> None:
@@ -601,7 +603,7 @@ class TopicTests(SQLiteTestCase):
 
     async def test_strangeTopics(self) -> None:
         """
-        A topic that is not text is refused with its record alone, and costs the others nothing.
+        A topic that is not text is refused together with its record, without affecting others.
         """
         keeper = await self.keep(self.store())
         good, bad, better = keeper.record(), keeper.record(None, "\ud800"), keeper.record()
@@ -615,7 +617,7 @@ class TopicTests(SQLiteTestCase):
 
     async def test_manyTopics(self) -> None:
         """
-        A reader may want thousands of topics.
+        A reader may request thousands of topics.
         """
         keeper = await self.keep(self.store())
         await keeper.append(*[keeper.record(f"{n}", f"topic {n}") for n in range(2000)])
@@ -624,7 +626,7 @@ class TopicTests(SQLiteTestCase):
 
     async def test_manyTopicsInTurn(self) -> None:
         """
-        Many topics with many records each are read in order, and no more is looked at than needed.
+        Many topics with many records each are read in order, without examining more than needed.
         """
         self.patch(reader, "LOOKS", 5)
         keeper = await self.keep(self.store())
@@ -646,8 +648,8 @@ class KeyTests(SQLiteTestCase):
 
     async def test_again(self) -> None:
         """
-        What is appended with the same key is stored once, and has the IDs from the first time, also
-        after a restart, and in the same transaction.
+        Records appended with the same key are stored once, and have the IDs from the first time,
+        even after a restart, and in the same transaction.
         """
         store = self.store()
         keeper = await self.keep(store)
@@ -677,7 +679,7 @@ class KeyTests(SQLiteTestCase):
 
     async def test_channelsDiffer(self) -> None:
         """
-        Each channel has keys of its own.
+        Each channel has its own keys.
         """
         store = self.store()
         one, two = await self.keep(store, "one"), await self.keep(store, "two")
@@ -705,7 +707,7 @@ class KeyTests(SQLiteTestCase):
 
     async def test_clockSetBack(self) -> None:
         """
-        If the clock is set back by a year, it is still the oldest keys that are forgotten.
+        If the clock is set back by a year, the oldest keys are still the ones that are forgotten.
         """
         self.patch(keys, "MOST", 5)
         keeper = await self.keep(self.store())
@@ -729,12 +731,12 @@ class KeyTests(SQLiteTestCase):
 
 class MetricTests(SQLiteTestCase):
     """
-    Tests for what operators see.
+    Tests for the metrics of a store.
     """
 
     async def test_counts(self) -> None:
         """
-        Commits, bytes, records that wait, and the size are counted.
+        Commits, bytes, waiting records, and the size are counted.
         """
         store = self.store()
         keeper = await self.keep(store)

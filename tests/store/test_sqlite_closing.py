@@ -1,6 +1,6 @@
 """
-Tests for L{twisted_sse.store.sqlite}: closing logs and stores while they are busy, and what a process
-leaves behind.
+Tests for L{twisted_sse.store.sqlite}: closing logs and stores while they are busy, and traces left
+by a process.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from twisted_sse.store.sqlite.file import File
 
 class BusyTests(SQLiteTestCase):
     """
-    Tests for closing while something is being read or stored.
+    Tests for closing during reads and writes.
     """
 
     def slowly(self) -> None:
         """
-        Let each reading take a moment.
+        Make each read take a moment.
         """
         read = reader.read
 
@@ -41,7 +41,7 @@ class BusyTests(SQLiteTestCase):
 
     async def test_readsAreAnswered(self) -> None:
         """
-        What was asked before a log or store is closed has been answered when it is, although reading
+        Requests made before a log or store is closed have been answered when it is, even if reading
         takes longer than storing.
         """
         self.slowly()
@@ -82,8 +82,8 @@ class BusyTests(SQLiteTestCase):
 
     async def test_closedAtOnce(self) -> None:
         """
-        What is asked of a log after C{close} was called fails, though it is not closed yet; and
-        closing it again waits for the same end.
+        Requests to a log after C{close} was called fail, even if it is not closed yet; and closing
+        it again waits for the same end.
         """
         self.slowly()
         store = self.store()
@@ -101,7 +101,7 @@ class BusyTests(SQLiteTestCase):
 
     async def test_closedByStore(self) -> None:
         """
-        The same holds for the logs of a store that is being closed.
+        Requests to the logs of a store that is being closed fail, too.
         """
         self.slowly()
         store = self.store()
@@ -130,7 +130,7 @@ class BusyTests(SQLiteTestCase):
 
 class LeftTests(SQLiteTestCase):
     """
-    Tests for what is left behind.
+    Tests for traces left behind.
     """
 
     async def test_noThread(self) -> None:
@@ -159,7 +159,7 @@ class LeftTests(SQLiteTestCase):
 
     async def test_releaseFails(self) -> None:
         """
-        A lock that cannot be written is released all the same.
+        A lock that cannot be written is still released.
         """
         file = File(self.path, False)
         written = os.pwrite
@@ -174,7 +174,7 @@ class LeftTests(SQLiteTestCase):
 
     async def test_forked(self) -> None:
         """
-        A child process that was made by C{fork} does not hold the lock when its parent is dead.
+        A child process made by C{fork} does not hold the lock after its parent has died.
         """
         program = (
             "import os, sys, time; from twisted_sse.store.sqlite.file import File;"

@@ -1,5 +1,5 @@
 """
-Tests that a store in a file does what every store must.
+Tests that a store in a file fulfils the contract of stores.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ class SQLiteStoreTests(EventStoreTests, LimitedStoreTests, FailingStoreTests, SQ
     Tests for a store in a file.
     """
 
-    #: How many files there are.
+    #: The number of files.
     count = 0
 
     def makeStore(self) -> EventStore:

@@ -1,5 +1,5 @@
 """
-Tests for L{twisted_sse.store.sqlite}: what happens when something fails.
+Tests for L{twisted_sse.store.sqlite}: failures.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from twisted_sse.store.sqlite.file import File
 
 async def until(isSo: Callable[[], object], what: str) -> None:
     """
-    Wait for something that a thread does.
+    Wait for a change made by a thread.
     """
     for _ in range(1000):
         if isSo():
@@ -39,21 +39,21 @@ class FullDiskTests(SQLiteTestCase):
 
     def setUp(self) -> None:
         """
-        Try again soon.
+        Shorten the delay before a retry.
         """
         super().setUp()
         self.patch(writer, "PAUSE", 0.05)
 
     def fill(self, pages: int) -> None:
         """
-        Limit the size of the file, or not any more.
+        Set or remove the limit on the size of the file.
         """
         for connection in self.connections:
             connection.execute(f"PRAGMA max_page_count = {pages}")
 
     async def keepLimited(self, **options: Any) -> tuple[SQLiteStore, Keeper]:
         """
-        Open a store whose connections are known.
+        Open a store whose connections are accessible.
         """
         self.connections: list[sqlite3.Connection] = []
         connect = file.connect
@@ -70,8 +70,9 @@ class FullDiskTests(SQLiteTestCase):
 
     async def test_fullAndFree(self) -> None:
         """
-        On a full disk storing fails, which is said once; reading goes on; when there is space again
-        storing goes on, which is said too; and no client passes what is missing without a reset.
+        On a full disk storing fails, which is logged once; reading continues; when there is space
+        again storing continues, which is logged, too; and no client passes the missing events
+        without a notice.
         """
         store, keeper = await self.keepLimited()
         ids = await keeper.fill(5)
@@ -97,7 +98,7 @@ class FullDiskTests(SQLiteTestCase):
             with self.assertRaises(NotKept):
                 await keeper.read(place)
         self.assertEqual(await keeper.read(ids[3]), ["5"])
-        # The last of those that failed: a client that has it has missed nothing.
+        # The last of the failed events: a client that has it has missed nothing.
         self.assertEqual(await keeper.read(str(record.event.id)), ["new"])
         self.assertEqual(await keeper.read(None), ["new"])
         self.assertEqual(await keeper.read(new), [])
@@ -111,7 +112,7 @@ class FullDiskTests(SQLiteTestCase):
 
     def flushLoggedOf(self, words: str) -> list[str]:
         """
-        @return: what was logged, which must all contain some words.
+        @return: the log messages, which must all contain some words.
         """
         self.flushLoggedErrors()
         lines = self.flushLogged()
@@ -121,7 +122,8 @@ class FullDiskTests(SQLiteTestCase):
 
     async def test_allOrNothing(self) -> None:
         """
-        If a transaction fails, nothing of it is stored, also of other channels, nor are its keys.
+        If a transaction fails, nothing in it is stored, including events and keys of other
+        channels.
         """
         store, one = await self.keepLimited()
         two = await self.keep(store, "two")
@@ -141,15 +143,15 @@ class FullDiskTests(SQLiteTestCase):
 
     async def test_neverMended(self) -> None:
         """
-        If the process ends before anything can be stored again, the next one knows that something
-        is missing.
+        If the process ends before anything can be stored again, the next process knows that events
+        are missing.
         """
         store, keeper = await self.keepLimited()
         ids = await keeper.fill(5)
         self.fill(1)
         with self.assertRaises(NotStored):
             await keeper.append(keeper.record("x" * 100_000))
-        # SQLite's own way to say that nothing can be written.
+        # SQLite's own way to report that nothing can be written.
         self.connections[0].execute("PRAGMA query_only = ON")
         await store.close()
         self.flushLoggedOf("cannot be stored")
@@ -167,7 +169,7 @@ class FullDiskTests(SQLiteTestCase):
 
     async def test_reopened(self) -> None:
         """
-        If only one log is closed and opened again, it knows what is missing in it.
+        If only one log is closed and opened again, it knows its missing events.
         """
         store, keeper = await self.keepLimited()
         other = await self.keep(store, "other")
@@ -188,7 +190,7 @@ class FullDiskTests(SQLiteTestCase):
 
     async def test_lockedByOther(self) -> None:
         """
-        If another program locks the file for too long, that is like a full disk.
+        If another program locks the file for too long, that is treated like a full disk.
         """
         store, keeper = await self.keepLimited()
         self.connections[0].execute("PRAGMA busy_timeout = 10")
@@ -207,7 +209,7 @@ class FullDiskTests(SQLiteTestCase):
 
 class CorruptionTests(SQLiteTestCase):
     """
-    Tests for files that are broken.
+    Tests for corrupt files.
     """
 
     async def full(self, **options: Any) -> tuple[SQLiteStore, Keeper, list[str]]:
@@ -238,8 +240,8 @@ class CorruptionTests(SQLiteTestCase):
 
     async def test_header(self) -> None:
         """
-        If the file is not a database at the opening, it is set aside under a name that the log
-        says, and a new one begins.
+        If the file is not a database when it is opened, it is set aside under a name that is
+        logged, and a new one begins.
         """
         store, _, ids = await self.full()
         await store.close()
@@ -263,7 +265,7 @@ class CorruptionTests(SQLiteTestCase):
 
     async def test_middleAtOpening(self) -> None:
         """
-        If the newest or the oldest events are garbage at the opening, the file is set aside.
+        If the newest or the oldest events are garbage on opening, the file is set aside.
         """
         store, _, _ = await self.full()
         await store.close()
@@ -275,8 +277,8 @@ class CorruptionTests(SQLiteTestCase):
 
     async def test_middleWhileRunning(self) -> None:
         """
-        If garbage is found while the store is in use, all channels are notified, no old ID is good
-        any more, and new events are kept.
+        If garbage is found while the store is in use, all channels are notified, old IDs become
+        invalid, and new events are kept.
         """
         store, keeper, ids = await self.full()
         other = await self.keep(store, "other")
@@ -306,12 +308,12 @@ class CorruptionTests(SQLiteTestCase):
 
     async def test_whileWriting(self) -> None:
         """
-        If garbage is found in storing, what is being stored fails, and the next is kept.
+        If garbage is found while storing, the records being stored fail, and the next are kept.
         """
         store, keeper, _ = await self.full(maxEvents=200)
         self.edit("PRAGMA wal_checkpoint")
         self.spoil(4096 * 3)
-        # Now no connection trusts its memory any more.
+        # Now no channel trusts its memory any more.
         self.edit("PRAGMA user_version = 1")
         failures = 0
         for _ in range(1000):
@@ -330,13 +332,13 @@ class CorruptionTests(SQLiteTestCase):
 
     async def test_noNewFile(self) -> None:
         """
-        While no new file can be made the store is away; when there can, all goes on.
+        While no new file can be made the store is unavailable; afterwards everything continues.
         """
         self.patch(writer, "PAUSE", 0.05)
         store, keeper, _ = await self.full(maxEvents=200)
         self.edit("PRAGMA wal_checkpoint")
         self.spoil(4096 * 3)
-        # Now no connection trusts its memory any more.
+        # Now no channel trusts its memory any more.
         self.edit("PRAGMA user_version = 1")
 
         def fail(self: File) -> None:
@@ -363,8 +365,8 @@ class CorruptionTests(SQLiteTestCase):
 
     async def test_deleted(self) -> None:
         """
-        If the file is deleted, or another is put in its place, while it is in use, that is noticed:
-        a new one is begun, every channel is notified, and the other is kept.
+        If the file is deleted or replaced while in use, that is noticed: a new one begins, all
+        channels are notified, and the other file is kept.
         """
         store = self.store()
         keeper = await self.keep(store)
@@ -422,8 +424,8 @@ class CorruptionTests(SQLiteTestCase):
 
     async def test_rowsOfOthers(self) -> None:
         """
-        A row that is not an event is dropped, which the log says; a reader that would have to pass
-        it receives a reset, and the rest is read.
+        A row that is not an event is dropped, which is logged; readers that would pass it are
+        notified, and the rest is read.
         """
         for column, value in (
             ("id", "'a' || char(10)"),
@@ -470,13 +472,13 @@ class CorruptionTests(SQLiteTestCase):
 
 class ThreadTests(SQLiteTestCase):
     """
-    Tests for threads that fail in ways that no one expects.
+    Tests for threads that fail in unexpected ways.
     """
 
     async def test_writerFails(self) -> None:
         """
-        Whatever the writer's thread dies of, what it was storing fails, perhaps stored, and it goes
-        on; the log says so.
+        Whatever exception ends the writer's thread, the records being stored fail as possibly
+        stored, and storing continues, with a log message.
         """
         insert = writer.insert
         for error in MemoryError(), SystemExit(), ZeroDivisionError():
@@ -507,7 +509,7 @@ class ThreadTests(SQLiteTestCase):
 
     async def test_readerFails(self) -> None:
         """
-        Whatever the reader's thread dies of, the question can be asked again.
+        Whatever exception ends the reader's thread, the read can be repeated.
         """
         from twisted_sse.store.sqlite import reader
 
@@ -527,7 +529,7 @@ class ThreadTests(SQLiteTestCase):
 
     async def test_channelRaises(self) -> None:
         """
-        What a channel does with an outcome does not disturb others.
+        An exception in a channel's handling of a result does not affect others.
         """
         keeper = await self.keep(self.store())
         first = keeper.log.append([keeper.record()])
@@ -537,7 +539,7 @@ class ThreadTests(SQLiteTestCase):
 
     async def test_cancelled(self) -> None:
         """
-        Who cancels an outcome is not told it.
+        A caller that cancels a result is not notified of it.
         """
         keeper = await self.keep(self.store())
         outcome = keeper.log.append([keeper.record()])
@@ -552,7 +554,7 @@ class ThreadTests(SQLiteTestCase):
 
 class ErrorTests(SQLiteTestCase):
     """
-    Tests for telling errors apart.
+    Tests for distinguishing errors.
     """
 
     def test_kinds(self) -> None:

@@ -1,5 +1,6 @@
 """
-Tests for L{twisted_sse.store.sqlite}: the process dies, or the disk is full, at each possible moment.
+Tests for L{twisted_sse.store.sqlite}: the process dies, or the disk is full, at every possible
+moment.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ class MomentTests(SQLiteTestCase):
 
     async def sweep(self, how: str) -> None:
         """
-        Try all moments, one after the other.
+        Try all moments in turn.
         """
         command = [sys.executable, "-m", "tests.support.store_moments", self.folder, how]
         done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, cwd=ROOT)
@@ -36,20 +37,20 @@ class MomentTests(SQLiteTestCase):
         for moment in range(1, moments + 1):
             self.path = os.path.join(self.folder, f"{moment}.db")
             await self.check(before | stored.get(f"{moment}.db", {}))
-        # The last process has done all.
+        # The last process has finished.
         self.assertEqual(len(stored[f"{moments}.db"]), 8)
 
     async def check(self, stored: dict[str, str]) -> None:
         """
-        Assert that a file has what it must.
+        Assert that a file has the expected content.
         """
         self.assertEqual(self.edit("PRAGMA quick_check"), [("ok",)])
         store = self.store(maxEvents=12)
         keeper = await self.keep(store, recent=12)
         kept = {str(each.event.data): str(each.event.id) for each in keeper.told[0][1]}
         self.assertEqual(len(set(kept.values())), len(keeper.told[0][1]))
-        # What was stored is there, with the ID that was reported, or that is unknown: but for the
-        # oldest, since more may have been stored, and not told.
+        # Stored events are there, with the reported or an unknown ID, except for the oldest, since
+        # more may have been stored without a report.
         for data in list(stored)[-8:]:
             self.assertIn(data, kept, self.path)
             if kept[data] != stored[data]:
@@ -61,21 +62,21 @@ class MomentTests(SQLiteTestCase):
 
     async def test_diesBefore(self) -> None:
         """
-        A process that dies before any of its statements loses nothing that was stored.
+        A process that dies before any of its statements loses no stored events.
         """
         await self.sweep("before")
         self.flushLogged()
 
     async def test_diesAfter(self) -> None:
         """
-        A process that dies after any of its statements loses nothing that was stored.
+        A process that dies after any of its statements loses no stored events.
         """
         await self.sweep("after")
         self.flushLogged()
 
     async def test_full(self) -> None:
         """
-        A disk that is full at any statement costs nothing that was stored.
+        A full disk at any statement loses no stored events.
         """
         await self.sweep("full")
         self.flushLogged()

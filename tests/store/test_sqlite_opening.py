@@ -1,6 +1,5 @@
 """
-Tests for L{twisted_sse.store.sqlite}: which files can be opened, and what they
-may have lost.
+Tests for L{twisted_sse.store.sqlite}: which files can be opened, and detecting their losses.
 """
 
 from __future__ import annotations
@@ -36,7 +35,7 @@ class OpeningTests(SQLiteTestCase):
 
     async def test_secondStore(self) -> None:
         """
-        A second store of the same process is refused, and the first goes on.
+        A second store of the same process is refused, and the first continues.
         """
         keeper = await self.keep(self.store())
         await self.refused(StoreLocked, "in use by this process", self.path)
@@ -45,8 +44,8 @@ class OpeningTests(SQLiteTestCase):
 
     async def test_secondProcess(self) -> None:
         """
-        A store that another process uses is refused with the number of that process; when that is
-        dead the store is free.
+        A store that another process uses is refused with the number of that process; after its
+        death the store is free.
         """
         program = (
             "import sys; from twisted_sse.store.sqlite.file import File;"
@@ -68,7 +67,7 @@ class OpeningTests(SQLiteTestCase):
 
     async def test_noSpaceForLock(self) -> None:
         """
-        If there is no space for the number of the process, it is to be tried again; the error names
+        If there is no space for the number of the process, opening can be retried; the error names
         the file.
         """
 
@@ -80,7 +79,7 @@ class OpeningTests(SQLiteTestCase):
 
     async def test_cannotLock(self) -> None:
         """
-        A file system that cannot lock is refused.
+        A file system without locks is refused.
         """
         for code in errno.ENOLCK, errno.EOPNOTSUPP:
 
@@ -93,21 +92,21 @@ class OpeningTests(SQLiteTestCase):
 
     async def test_noDirectory(self) -> None:
         """
-        A directory that does not exist is named, and not made.
+        A missing directory is named, and not created.
         """
         self.path = os.path.join(self.folder, "no", "events.db")
         await self.refused(FileNotFoundError, os.path.abspath(os.path.dirname(self.path)))
 
     async def test_isDirectory(self) -> None:
         """
-        A directory is not a file.
+        A directory is not accepted as a file.
         """
         os.mkdir(self.path)
         await self.refused(IsADirectoryError, self.path)
 
     async def test_noFile(self) -> None:
         """
-        What is not a file, such as a device, is refused, and stays where it is.
+        Anything but a regular file, such as a device, is refused, and stays in place.
         """
         os.mkfifo(self.path)
         await self.refused(OSError, "not a regular file", self.path)
@@ -115,7 +114,7 @@ class OpeningTests(SQLiteTestCase):
 
     async def test_strangeName(self) -> None:
         """
-        A channel whose name is not text is refused, and disturbs no other.
+        A channel whose name is not text is refused, without affecting others.
         """
         store = self.store()
         keeper = await self.keep(store)
@@ -126,7 +125,7 @@ class OpeningTests(SQLiteTestCase):
 
     async def test_readOnlyDirectory(self) -> None:
         """
-        A directory in which nothing can be made is refused in words that say so.
+        A directory in which no file can be created is refused with a clear message.
         """
         opened = os.open
 
@@ -140,7 +139,7 @@ class OpeningTests(SQLiteTestCase):
 
     async def test_fullDisk(self) -> None:
         """
-        While there is no space for the lock, a store can be opened later.
+        If there is no space for the lock, the store can be opened later.
         """
 
         def full(*arguments: Any) -> int:
@@ -153,7 +152,7 @@ class OpeningTests(SQLiteTestCase):
 
     async def test_foreignDatabase(self) -> None:
         """
-        A database of another program is refused, and stays as it is.
+        A database of another program is refused, and stays unchanged.
         """
         self.edit("CREATE TABLE mine(x)", "INSERT INTO mine VALUES(1)")
         await self.refused(NotAStore, "another program", self.path)
@@ -161,7 +160,7 @@ class OpeningTests(SQLiteTestCase):
 
     async def test_newerVersion(self) -> None:
         """
-        A store of a newer version is refused, and stays as it is.
+        A store of a newer version is refused, and stays unchanged.
         """
         store = self.store()
         await (await self.keep(store)).fill(3)
@@ -172,7 +171,7 @@ class OpeningTests(SQLiteTestCase):
 
     async def test_lockedByOther(self) -> None:
         """
-        While another program writes, a store can be opened later.
+        If another program is writing, the store can be opened later.
         """
         store = self.store()
         await (await self.keep(store)).fill(3)
@@ -196,7 +195,7 @@ class LossTests(SQLiteTestCase):
 
     async def kill(self) -> None:
         """
-        Leave the file as a process does that is killed.
+        Leave the file as a killed process does.
         """
         for part in "", "-wal":
             with (
@@ -222,7 +221,7 @@ class LossTests(SQLiteTestCase):
 
     async def test_killed(self) -> None:
         """
-        After the death of the process all is there, and all IDs are good.
+        After the death of the process all events are there, and all IDs are valid.
         """
         ids = await self.died()
         keeper = await self.keep(self.store())
@@ -233,11 +232,11 @@ class LossTests(SQLiteTestCase):
 
     async def test_walGone(self) -> None:
         """
-        If the file -wal is gone, no client goes on as if nothing were lost.
+        If the file -wal is missing, no client continues as if nothing were lost.
         """
         for _ in range(2):
             await self._walGone()
-            # Now without what else tells how much there was.
+            # Now without the other record of its length.
             self.path += "x"
             self.forgets = True
 
@@ -257,8 +256,8 @@ class LossTests(SQLiteTestCase):
 
     async def test_somebodyLooked(self) -> None:
         """
-        If another program has opened the file after the death of the process, which
-        removes the file -wal, nothing is lost.
+        If another program has opened the file after the death of the process, which removes the
+        file -wal, nothing is lost.
         """
         ids = await self.died()
         self.assertEqual(self.edit("SELECT count(*) FROM events"), [(5,)])
@@ -269,7 +268,7 @@ class LossTests(SQLiteTestCase):
 
     async def test_oldCopy(self) -> None:
         """
-        If an old copy is put back, no client goes on as if nothing were lost.
+        If an old copy is restored, no client continues as if nothing were lost.
         """
         store = self.store()
         keeper = await self.keep(store)
@@ -290,8 +289,8 @@ class LossTests(SQLiteTestCase):
 
     async def test_rebooted(self) -> None:
         """
-        If the machine was restarted under an open store, what is kept is kept, but no client goes
-        on as if nothing were lost: also not by IDs that the application gave.
+        If the machine was restarted while the store was open, kept events stay, but no client
+        continues as if nothing were lost, not even with IDs of the application.
         """
         self.dead = self.store()
         keeper = await self.keep(self.dead)
@@ -317,7 +316,7 @@ class LossTests(SQLiteTestCase):
 
     async def unsure(self, keeper: Keeper) -> None:
         """
-        Assert that the log said so, and all goes on.
+        Assert that the loss was logged, and everything continues.
         """
         [line] = self.flushLogged()
         self.assertIn("Events may be missing", line)
@@ -337,8 +336,8 @@ class LossTests(SQLiteTestCase):
 
     async def test_jail(self) -> None:
         """
-        Which start of the machine this is is known when the store is made, and so also in a chroot,
-        where it cannot be found out.
+        The current boot of the machine is identified when the store is made, so that it is known in
+        a chroot, too, where it cannot be found out.
         """
         file.bootID.cache_clear()
         self.addCleanup(file.bootID.cache_clear)
@@ -350,7 +349,7 @@ class LossTests(SQLiteTestCase):
 
     async def test_otherSystem(self) -> None:
         """
-        Where it is unknown whether the machine was restarted, that alone is not a loss.
+        If it is unknown whether the machine was restarted, that alone is not a loss.
         """
         file.bootID.cache_clear()
         self.addCleanup(file.bootID.cache_clear)
@@ -361,7 +360,7 @@ class LossTests(SQLiteTestCase):
 
     async def test_everyChannel(self) -> None:
         """
-        A loss concerns all channels, also those that are opened only later.
+        A loss concerns all channels, including those that are opened later.
         """
         self.dead = self.store()
         one, two = await self.keep(self.dead, "one"), await self.keep(self.dead, "two")

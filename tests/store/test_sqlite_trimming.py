@@ -1,5 +1,5 @@
 """
-Tests for L{twisted_sse.store.sqlite}: what is dropped, and what a log still knows of it.
+Tests for L{twisted_sse.store.sqlite}: dropping records, and remembering that they were dropped.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from twisted_sse.store.sqlite import trimming
 
 async def until(isSo: Callable[[], Awaitable[bool]]) -> None:
     """
-    Wait for something that takes a moment.
+    Wait for a change that takes a moment.
     """
     end = time.monotonic() + 10
     while not await isSo():
@@ -32,7 +32,7 @@ class TrimmingTests(SQLiteTestCase):
 
     async def test_maxEvents(self) -> None:
         """
-        Exactly C{maxEvents} are kept of each channel, and the place before the oldest is good.
+        Exactly C{maxEvents} are kept of each channel, and the position before the oldest is valid.
         """
         store = self.store(maxEvents=7)
         one, two = await self.keep(store, "one"), await self.keep(store, "two")
@@ -47,7 +47,7 @@ class TrimmingTests(SQLiteTestCase):
 
     async def test_keepOnly(self) -> None:
         """
-        Of one channel, fewer may be kept than of the others.
+        A channel may keep fewer events than the others.
         """
         store = self.store(maxEvents=7)
         store.keepOnly("one", 1)
@@ -60,7 +60,7 @@ class TrimmingTests(SQLiteTestCase):
 
     async def test_keepMore(self) -> None:
         """
-        Of one channel, more may be kept than of the others, however old and large it is, also over a
+        A channel may keep more events than the others, however old and large it is, even across a
         restart.
         """
         now = time.time()
@@ -83,8 +83,8 @@ class TrimmingTests(SQLiteTestCase):
 
     async def test_maxBytes(self) -> None:
         """
-        Not more than C{maxBytes} are kept, in UTF-8, whatever the sizes; an event that is larger is
-        not kept, but its place is.
+        At most C{maxBytes} are kept, in UTF-8, whatever the sizes; an event that is larger is not
+        kept, but its position is.
         """
         keeper = await self.keep(self.store(maxEvents=None, maxBytes=100))
         for _ in range(5):
@@ -99,7 +99,7 @@ class TrimmingTests(SQLiteTestCase):
 
     async def test_maxAge(self) -> None:
         """
-        What is too old is dropped, even if nothing is published any more.
+        Events that are too old are dropped, even if nothing more is published.
         """
         store = self.store(maxAge=10)
         keeper = await self.keep(store)
@@ -119,8 +119,8 @@ class TrimmingTests(SQLiteTestCase):
 
     async def test_lowerLimit(self) -> None:
         """
-        With lower limits than before, what is too much is dropped in slices without a new event,
-        and what is appended meanwhile does not wait for the end of it.
+        With lower limits than before, surplus events are dropped in slices without a new event, and
+        appended events do not wait for the end.
         """
         self.patch(trimming, "SLICE", 10)
         store = self.store(maxEvents=None)
@@ -139,7 +139,7 @@ class TrimmingTests(SQLiteTestCase):
 
     async def test_oneTransaction(self) -> None:
         """
-        In the long run, when each new event drops an old one, there is no transaction for that alone.
+        In the long run, when each new event drops an old one, this takes no additional transaction.
         """
         store = self.store(maxEvents=5, maxBytes=4, maxAge=1000)
         keeper = await self.keep(store)
@@ -152,7 +152,7 @@ class TrimmingTests(SQLiteTestCase):
 
     async def test_longAge(self) -> None:
         """
-        An age of thousands of years is an age.
+        An age of thousands of years is accepted.
         """
         store = self.store(maxAge=1e12)
         keeper = await self.keep(store)
@@ -183,7 +183,7 @@ class TrimmingTests(SQLiteTestCase):
 
     async def test_foreignDeletion(self) -> None:
         """
-        If another program deletes events, the others are kept, and as many as before.
+        If another program deletes events, the others are kept, as many as before.
         """
         keeper = await self.keep(self.store(maxEvents=10))
         await keeper.fill(10)
@@ -194,8 +194,8 @@ class TrimmingTests(SQLiteTestCase):
 
     async def test_givenID(self) -> None:
         """
-        An ID that the application gave names the place before the oldest event that is kept, even
-        if the event that had it is dropped.
+        An ID of the application names the position before the oldest kept event, even if its own
+        event is dropped.
         """
         store = self.store(maxEvents=2)
         keeper = await self.keep(store)
@@ -216,8 +216,8 @@ class TopicTests(SQLiteTestCase):
 
     async def test_quietTopic(self) -> None:
         """
-        A place from long ago is good for topics about which nothing was dropped since, over
-        restarts too, and for no others.
+        An old position is valid for topics about which no event was dropped since, even across
+        restarts, and for no others.
         """
         store = self.store(maxEvents=5)
         keeper = await self.keep(store)
@@ -242,8 +242,8 @@ class TopicTests(SQLiteTestCase):
 
     async def test_tooManyTopics(self) -> None:
         """
-        If dropped events were about very many topics, only the newest are remembered, and no place
-        is taken for valid that may not be.
+        If dropped events were about very many topics, only the newest are remembered, and no
+        position counts as valid wrongly.
         """
         self.patch(trimming, "MOST_TOPICS", 20)
         self.patch(trimming, "SLICE", 5)
@@ -263,8 +263,8 @@ class TopicTests(SQLiteTestCase):
 
     async def test_markersAreCounted(self) -> None:
         """
-        However often topics come again, no more rows are kept about them than there are topics and
-        events.
+        However often topics are repeated, no more rows are kept about them than there are topics
+        and events.
         """
         keeper = await self.keep(self.store(maxEvents=10))
         for _ in range(30):

@@ -1,5 +1,6 @@
 """
-Tests for L{twisted_sse.stream.asked}: what the log says about the stream that an error belongs to.
+Tests for L{twisted_sse.stream.asked}: the log's details about the stream in which an error
+occurred.
 """
 
 from __future__ import annotations
@@ -16,20 +17,20 @@ from twisted_sse import EventStream, EventStreamResource
 from twisted_sse.stream.asked import LONGEST, Asked
 from twisted_sse.testing import MemoryClient
 
-#: Where each test's request goes, and what the log says of it.
+#: The target of each test's request, and its form in the log.
 URL = "/shop/news?token=secret&lastEventID=1"
 ASKED = '(POST /shop/news, "news")'
 
 
 class Boom(Exception):
     """
-    What goes wrong.
+    The error under test.
     """
 
 
 class LogTests(StreamTestCase):
     """
-    Tests for what is logged when something goes wrong.
+    Tests for the log messages about errors.
     """
 
     def logged(
@@ -39,7 +40,7 @@ class LogTests(StreamTestCase):
         **options: Any,
     ) -> LogEvent:
         """
-        Open a stream, let something go wrong, and return the one thing that was logged about it.
+        Open a stream, cause an error, and return its only log event.
         """
 
         def remember(stream: EventStream) -> object:
@@ -60,7 +61,7 @@ class LogTests(StreamTestCase):
 
     def assertAsked(self, event: LogEvent) -> None:
         """
-        Assert that a log event tells the stream, as text and in its fields.
+        Assert that a log event names the stream, in its text and its fields.
         """
         text = formatEvent(event)
         self.assertIn(f"192.0.2.7 {ASKED}", text)
@@ -82,8 +83,8 @@ class LogTests(StreamTestCase):
 
     def test_afterwards(self) -> None:
         """
-        An exception after the headers is logged with them, however it is raised and with C{slim}
-        too.
+        An exception after the headers is logged with method, path and name, however it is raised,
+        and with C{slim}, too.
         """
 
         def generator(stream: EventStream) -> Iterator[str]:
@@ -107,7 +108,8 @@ class LogTests(StreamTestCase):
 
     def test_afterTheEnd(self) -> None:
         """
-        An exception of what goes on after the end of the stream is logged with them.
+        An exception in work that continues after the end of the stream is logged with method, path
+        and name.
         """
 
         def generator(stream: EventStream) -> Iterator[str]:
@@ -141,7 +143,7 @@ class LogTests(StreamTestCase):
 
     def test_abandoned(self) -> None:
         """
-        A coroutine that is abandoned is logged with them.
+        An abandoned coroutine is logged with method, path and name.
         """
 
         async def connected(stream: EventStream) -> None:
@@ -156,13 +158,13 @@ class LogTests(StreamTestCase):
 
     def test_openTimeout(self) -> None:
         """
-        A stream that nothing was decided about is logged with them.
+        A stream that times out undecided is logged with method, path and name.
         """
         self.assertAsked(self.logged(lambda stream: Deferred(), openTimeout=5))
 
     def test_slow(self) -> None:
         """
-        A client that does not read, or takes nothing, is logged with them.
+        A client that does not read, or accepts nothing, is logged with method, path and name.
         """
 
         def fill() -> None:
@@ -182,7 +184,7 @@ class AskedTests(SynchronousTestCase):
 
     def test_withoutName(self) -> None:
         """
-        A resource without a name has none in the log.
+        A resource without a name appears without one in the log.
         """
         fields = Asked("::1", b"GET", b"/", None).logged()
         self.assertEqual(fields["asked"], "GET /")
@@ -190,7 +192,7 @@ class AskedTests(SynchronousTestCase):
 
     def test_untrusted(self) -> None:
         """
-        What a client sends cannot harm a terminal, or pass for a line of its own.
+        Client input cannot harm a terminal, or pass as a separate line.
         """
         fields = Asked("::1", b"G\x1b[31m", b"/\r\nb\xff\xe2\x80\xa8", "n").logged()
         for text in fields["asked"], fields["method"], fields["path"]:

@@ -32,7 +32,7 @@ class BackpressureTests(StreamTestCase):
 
     def test_nothingMoreIsHandedOver(self) -> None:
         """
-        Once the transport pauses the stream, what is sent is queued in the stream.
+        Once the transport pauses the stream, sent events are queued in the stream.
         """
         stream = self.connect()
         self.stall()
@@ -49,7 +49,7 @@ class BackpressureTests(StreamTestCase):
 
     def test_kernelTakesSome(self) -> None:
         """
-        Nothing is queued in the stream while the kernel and the transport take what is sent.
+        Nothing is queued in the stream while the kernel and the transport accept the sent events.
         """
         stream = self.connect()
         self.browser.stopReading(kernelBuffer=2**20)
@@ -94,7 +94,7 @@ class BackpressureTests(StreamTestCase):
 
     def test_oneBigEvent(self) -> None:
         """
-        A single event is always accepted, however big, whatever the policy.
+        A single event is always accepted, however large, with any policy.
         """
         for slow in SlowReader:
             stream = self.connect(maxPending=1000, slow=slow)
@@ -106,8 +106,8 @@ class BackpressureTests(StreamTestCase):
 
     def test_dropOldest(self) -> None:
         """
-        DROP_OLDEST drops events from the front of the queue, and the client learns how many before
-        the rest.
+        DROP_OLDEST drops events from the front of the queue, and the client receives their number
+        before the rest.
         """
         stream = self.connect(maxPending=60, slow=SlowReader.DROP_OLDEST)
         self.stall()
@@ -126,7 +126,7 @@ class BackpressureTests(StreamTestCase):
 
     def test_dropOldestAgain(self) -> None:
         """
-        Each time events are dropped, there is one gap event with the number of that time.
+        Each time events are dropped, there is one gap event with their number.
         """
         stream = self.connect(maxPending=60, slow=SlowReader.DROP_OLDEST)
         for _ in range(2):
@@ -201,7 +201,7 @@ class BackpressureTests(StreamTestCase):
 
     def test_stall(self) -> None:
         """
-        A stream is aborted when the client takes no byte for C{stallTimeout}.
+        A stream is aborted when the client reads nothing for C{stallTimeout}.
         """
         stream = self.connect(stallTimeout=60)
         self.stall()
@@ -230,7 +230,7 @@ class BackpressureTests(StreamTestCase):
 
     def test_stallOfALittleIsOver(self) -> None:
         """
-        A client that takes those few bytes after all is no longer watched.
+        A client that reads those few bytes after all is no longer watched.
         """
         stream = self.connect(stallTimeout=60, heartbeat=15)
         self.browser.stopReading(kernelBuffer=0)
@@ -257,7 +257,7 @@ class BackpressureTests(StreamTestCase):
 
     def test_progress(self) -> None:
         """
-        A reader that takes some bytes now and then has not stalled.
+        A client that reads some bytes now and then has not stalled.
         """
         stream = self.connect(stallTimeout=10)
         self.stall()
@@ -324,7 +324,7 @@ class BackpressureTests(StreamTestCase):
 
     def test_stallOfLittleEvents(self) -> None:
         """
-        A client that takes nothing has stalled, however little it is sent and however often.
+        A client that reads nothing has stalled, however little is sent to it and however often.
         """
         for heartbeat in (15, None):
             stream = self.connect(stallTimeout=60, heartbeat=heartbeat)
@@ -336,7 +336,7 @@ class BackpressureTests(StreamTestCase):
 
     def test_stallOfOneEvent(self) -> None:
         """
-        A stalled stream is aborted exactly after C{stallTimeout}, without a heartbeat too.
+        A stalled stream is aborted exactly after C{stallTimeout}, without a heartbeat, too.
         """
         stream = self.connect(stallTimeout=60, heartbeat=None)
         self.browser.stopReading(kernelBuffer=10)
@@ -368,7 +368,7 @@ class CongestionTests(StreamTestCase):
 
     def test_nothingMoreIsHandedOver(self) -> None:
         """
-        While the transport holds more than 64 KiB, what is sent is queued in the stream, in order.
+        While the transport holds more than 64 KiB, sent events are queued in the stream, in order.
         """
         stream = self.congest()
         self.browser.stopReading(kernelBuffer=0)
@@ -430,7 +430,7 @@ class CongestionTests(StreamTestCase):
 
     def test_idleTimeout(self) -> None:
         """
-        The log warns once of a heartbeat slower than the site's idle timeout.
+        The log warns once about a heartbeat slower than the site's idle timeout.
         """
         for options, warned in [({}, 0), ({"heartbeat": None}, 1), ({"heartbeat": 60}, 1)]:
             with capturedLogs() as logged:
@@ -495,7 +495,7 @@ class TotalTests(ResourceTestCase):
 
     def test_oneLarge(self) -> None:
         """
-        A large event that a client has only begun to read counts, and no more than a piece of it is
+        A large event that a client has only begun to read counts, and at most a piece of it is
         copied for the client.
         """
         client = self.serve(maxPendingTotal=10**6)
@@ -511,7 +511,8 @@ class TotalTests(ResourceTestCase):
 
     def test_oneLargeGoesFirst(self) -> None:
         """
-        A client that has only begun to read a large event goes before one with a shorter queue.
+        A client that has only begun to read a large event is disconnected before one with a shorter
+        queue.
         """
         client = self.serve(maxPendingTotal=10**6)
         for size in (100_000, 800_000):
@@ -522,8 +523,8 @@ class TotalTests(ResourceTestCase):
 
     def test_others(self) -> None:
         """
-        An application may tell all other clients that one was disconnected, which may be too much
-        for the next: they go one after the other, not one within the other.
+        An application may notify all other clients of a disconnection, which may exceed the limit
+        again: the disconnections follow one another and are not nested.
         """
         count, size = 100, 20_000
         limit = count * (size + 2 * OVERHEAD)

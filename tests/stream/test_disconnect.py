@@ -1,5 +1,5 @@
 """
-Tests for L{twisted_sse.stream.result}: what is cancelled and closed when a stream ends.
+Tests for L{twisted_sse.stream.result}: cancelling and closing at the end of a stream.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from twisted_sse import CloseReason, EventStream
 
 class DisconnectTests(DriverTestCase):
     """
-    Tests for what is cancelled and closed when a stream ends.
+    Tests for cancelling and closing at the end of a stream.
     """
 
     def test_deferred(self) -> None:
@@ -33,7 +33,7 @@ class DisconnectTests(DriverTestCase):
 
     def test_deferredOfAStreamThatIsOver(self) -> None:
         """
-        A Deferred returned for a stream that has already ended is cancelled too.
+        A Deferred returned for a stream that has already ended is cancelled, too.
         """
         for act in (EventStream.abort, EventStream.end):
             cancelled: list[object] = []
@@ -126,7 +126,7 @@ class DisconnectTests(DriverTestCase):
 
     def test_lateResults(self) -> None:
         """
-        A result that a Deferred gives after a disconnect is dropped, and closed if it is a
+        The result of a Deferred that fires after a disconnect is dropped, and closed if it is a
         coroutine.
         """
 
@@ -147,7 +147,7 @@ class DisconnectTests(DriverTestCase):
 
     def test_lateResultOfOneThatSwallows(self) -> None:
         """
-        What a coroutine returns after it has swallowed its cancellation is dropped.
+        The result of a coroutine that has swallowed its cancellation is dropped.
         """
         made: list[str] = []
 
@@ -168,7 +168,8 @@ class DisconnectTests(DriverTestCase):
 
     def test_failsAsItIsCancelled(self) -> None:
         """
-        What a coroutine or asynchronous generator raises when it is cancelled is logged once.
+        An exception that a coroutine or asynchronous generator raises on its cancellation is logged
+        once.
         """
 
         async def coroutine(stream: EventStream) -> None:
@@ -276,7 +277,7 @@ class DisconnectTests(DriverTestCase):
 
     def test_generatorAbortsItsStream(self) -> None:
         """
-        A generator that aborts its own stream is closed, and what it yields next is dropped.
+        A generator that aborts its own stream is closed, and its next event is dropped.
         """
         closed: list[str] = []
 
@@ -338,7 +339,7 @@ class DisconnectTests(DriverTestCase):
 
     def test_generatorEndsItsStream(self) -> None:
         """
-        When a generator ends its own stream, everything it yielded before is sent.
+        When a generator ends its own stream, all events yielded before are sent.
         """
 
         def generator(stream: EventStream) -> Iterator[str]:
@@ -362,7 +363,7 @@ class DisconnectTests(DriverTestCase):
 
     def test_generatorRaisesAfterItsAbort(self) -> None:
         """
-        What a generator raises after it has aborted its own stream is logged.
+        An exception that a generator raises after aborting its own stream is logged.
         """
 
         def generator(stream: EventStream) -> Iterator[str]:

@@ -1,5 +1,5 @@
 """
-Tests for L{twisted_sse.stream.stream}: how a stream ends, and what is released then.
+Tests for L{twisted_sse.stream.stream}: how a stream ends, and what it releases.
 """
 
 from __future__ import annotations
@@ -51,7 +51,8 @@ class EndTests(StreamTestCase):
 
     def test_endBeforeHeaders(self) -> None:
         """
-        C{end} inside C{connected} sends the headers and what was sent, and completes the response.
+        C{end} inside C{connected} sends the headers and the events so far, and completes the
+        response.
         """
 
         def connected(stream: EventStream) -> None:
@@ -66,7 +67,8 @@ class EndTests(StreamTestCase):
 
     def test_endWithPending(self) -> None:
         """
-        C{end} first sends what is queued, and the stream is closed only when the bytes have left.
+        C{end} first sends the queue, and the stream is closed only after the bytes have been
+        written.
         """
         stream = self.connect()
         self.stall()
@@ -181,7 +183,7 @@ class EndTests(StreamTestCase):
 
     def test_abort(self) -> None:
         """
-        C{abort} ends the response at once, and what is queued is lost.
+        C{abort} ends the response immediately, and the queue is lost.
         """
         stream = self.connect()
         self.stall()
@@ -216,7 +218,7 @@ class EndTests(StreamTestCase):
 
     def test_disconnectBeforeHeaders(self) -> None:
         """
-        A disconnect before the headers closes the stream too.
+        A disconnect before the headers closes the stream, too.
         """
         stream = self.connect(lambda stream: Deferred())
         reasons = self.reasons()
@@ -227,7 +229,7 @@ class EndTests(StreamTestCase):
 
     def test_errorHasNoLastChunk(self) -> None:
         """
-        After an error, what was sent arrives, but the response does not look complete.
+        After an error, events sent before arrive, but the response does not look complete.
         """
         stream = self.connect()
         stream.send("before")
@@ -240,7 +242,7 @@ class EndTests(StreamTestCase):
 
     def test_errorWithPending(self) -> None:
         """
-        After an error, what is queued is still sent, and then the response is cut off.
+        After an error, the queue is still sent, and then the response is cut off.
         """
         stream = self.connect()
         self.stall()
@@ -349,7 +351,7 @@ class EndTests(StreamTestCase):
 
     def test_transportsCallsAfterEnd(self) -> None:
         """
-        What a transport still calls on its producer after the end does nothing.
+        A transport's calls on its producer after the end do nothing.
         """
         stream = self.connect()
         self.browser.disconnect()
@@ -474,7 +476,7 @@ class ReleaseTests(StreamTestCase):
 
     def test_notification(self) -> None:
         """
-        C{abort} removes our C{notifyFinish}, which HTTP/2 would never fire.
+        C{abort} removes the stream's C{notifyFinish}, which HTTP/2 would never fire.
         """
         stream = self.connect()
         request = stream.request
@@ -511,8 +513,8 @@ class ObserverTests(SynchronousTestCase):
 
     def test_sendWhileItEnds(self) -> None:
         """
-        An event that is sent when the headers of an ending stream go out is refused: nothing
-        follows C{event: end}.
+        An event sent while the headers of an ending stream are written is refused: nothing follows
+        C{event: end}.
         """
         sent = []
 
@@ -527,7 +529,7 @@ class ObserverTests(SynchronousTestCase):
 
     def test_endWhenDropped(self) -> None:
         """
-        A stream that is aborted when events are dropped accepts no more.
+        A stream that is aborted when events are dropped accepts no more events.
         """
 
         class Aborter:

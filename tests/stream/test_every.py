@@ -1,5 +1,5 @@
 """
-Tests for L{twisted_sse.stream.every}: loops, and what happens to their results.
+Tests for L{twisted_sse.stream.every}: loops, and the handling of their results.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from twisted_sse.timing.ticker import TimerWheel
 
 class Recorder:
     """
-    Records what an emission does.
+    Records the calls of an emission.
     """
 
     def __init__(self) -> None:
@@ -45,7 +45,7 @@ class Recorder:
 
     def fail(self, failure: Failure, /) -> None:
         """
-        Record a failure, which comes after the end.
+        Record a failure, which follows the end.
         """
         assert self.ended.pop() is None, "it was detached"
         self.ended.append(failure)
@@ -73,7 +73,7 @@ class EmissionTests(SynchronousTestCase):
 
     def test_sends(self) -> None:
         """
-        Events are sent as they are, and text becomes the data of an event.
+        Events are sent unchanged, and text becomes the data of an event.
         """
         event = Event("x")
         results = iter([event, "text", None])
@@ -118,7 +118,7 @@ class EmissionTests(SynchronousTestCase):
 
     def test_stopWaiting(self) -> None:
         """
-        C{finish} cancels a pending result, at once or in the next turn.
+        C{finish} cancels a pending result, immediately or in the next turn.
         """
         for now in (True, False):
             cancelled: list[object] = []
@@ -177,7 +177,7 @@ class EmissionTests(SynchronousTestCase):
 
     def test_cancel(self) -> None:
         """
-        L{cancel} logs what a canceller raises.
+        L{cancel} logs the exception of a canceller.
         """
 
         def canceller(_: object) -> None:
@@ -213,7 +213,7 @@ class EveryTests(StreamTestCase):
 
     def test_now(self) -> None:
         """
-        With C{now} the first event is sent at once.
+        With C{now} the first event is sent immediately.
         """
         self.connect(lambda stream: stream.every(2, lambda: Event("tick"), now=True) and None)
         self.assertEqual(self.data(), ["tick"])
@@ -366,7 +366,7 @@ class EveryTests(StreamTestCase):
 
     def test_stop(self) -> None:
         """
-        Stopping the loop leaves the stream open and nothing of the loop.
+        Stopping the loop leaves the stream open and no trace of the loop.
         """
         stream = self.connect(heartbeat=None)
         loop = stream.every(1, lambda: "tick")
@@ -408,7 +408,7 @@ class EveryTests(StreamTestCase):
 
     def test_stoppedFromInside(self) -> None:
         """
-        The function may end its own stream, and what it then returns is not sent.
+        The function may end its own stream, and its result is then not sent.
         """
         for act in (EventStream.end, EventStream.abort):
             for late in (None, "late", Event("late")):
@@ -521,7 +521,7 @@ class EveryTests(StreamTestCase):
 
     def test_lostIsNot(self) -> None:
         """
-        Of 1,000 ticks from an awkward time none is lost.
+        None of 1,000 ticks is lost, even with an awkward start time.
         """
         stream = self.connect()
         self.client.clock.rightNow = 1234567.891

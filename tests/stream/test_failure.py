@@ -147,7 +147,7 @@ class RefusalTests(DriverTestCase):
 
     def test_openTimeoutNone(self) -> None:
         """
-        Without C{openTimeout} the result may take any time.
+        Without C{openTimeout} the result may take any length of time.
         """
         self.connect(lambda stream: Deferred(), openTimeout=None)
         self.clock.advance(10_000)

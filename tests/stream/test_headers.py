@@ -1,5 +1,5 @@
 """
-Tests for L{twisted_sse.stream.stream}: the headers of the response, and what is sent before them.
+Tests for L{twisted_sse.stream.stream}: the headers of the response, and events sent before them.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ class HeaderTests(StreamTestCase):
 
     def test_firstComment(self) -> None:
         """
-        A comment goes out with the headers, before anything is sent.
+        A comment is sent with the headers, before any event.
         """
         self.connect()
         self.assertEqual(self.browser.comments, [""])
@@ -106,7 +106,8 @@ class HeaderTests(StreamTestCase):
 
     def test_noRetry(self) -> None:
         """
-        Without C{retry} it is 3 seconds, so that no earlier C{retry} of a browser lasts.
+        Without C{retry} it is 3 seconds, which overrides any value that the browser received
+        before.
         """
         self.connect()
         self.assertEqual(self.browser.retry, 3000)
@@ -166,7 +167,7 @@ class HeaderTests(StreamTestCase):
 
     def test_http10Error(self) -> None:
         """
-        For HTTP/1.0 an error resets the connection, because nothing else would look incomplete.
+        For HTTP/1.0 an error resets the connection, because no other end would look incomplete.
         """
         stream = self.connect(version="HTTP/1.0")
         stream._response.fail(Failure(ZeroDivisionError()))
@@ -190,7 +191,7 @@ class HeaderTests(StreamTestCase):
 
     def test_slim(self) -> None:
         """
-        A slim stream drops what arrived in its request when the headers go out.
+        A slim stream drops the data of its request when the headers are sent.
         """
         seen: list[object] = []
 
@@ -216,7 +217,7 @@ class HeaderTests(StreamTestCase):
 
     def test_notSlim(self) -> None:
         """
-        A stream that is not slim keeps what arrived in its request.
+        A stream that is not slim keeps the data of its request.
         """
         stream = self.connect(headers={"User-Agent": "me"})
         request = stream.request
@@ -240,12 +241,12 @@ class HeaderTests(StreamTestCase):
 
 class BeforeHeadersTests(StreamTestCase):
     """
-    Tests for what is sent before the headers.
+    Tests for events sent before the headers.
     """
 
     def test_queued(self) -> None:
         """
-        What C{connected} sends is queued until it has returned.
+        Events sent in C{connected} are queued until it has returned.
         """
         seen: list[object] = []
 
@@ -261,7 +262,7 @@ class BeforeHeadersTests(StreamTestCase):
 
     def test_droppedOnRefusal(self) -> None:
         """
-        What was sent before a refusal is dropped.
+        Events sent before a refusal are dropped.
         """
 
         def connected(stream: EventStream) -> None:
@@ -286,7 +287,8 @@ class BeforeHeadersTests(StreamTestCase):
 
     def test_tooMuch(self) -> None:
         """
-        More than C{maxPending} sent before the headers makes them go out, and nothing is lost.
+        When more than C{maxPending} is sent before the headers, the headers are sent, and nothing
+        is lost.
         """
 
         def connected(stream: EventStream) -> None:

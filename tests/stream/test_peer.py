@@ -1,5 +1,5 @@
 """
-Tests for L{twisted_sse.stream.peer}: whether the peer of a connection is still there.
+Tests for L{twisted_sse.stream.peer}: whether the peer of a connection is still reachable.
 
 L{tests.live.test_peer} asks the kernel, and L{tests.live.test_vanish} cuts a real cable.
 """
@@ -19,14 +19,14 @@ from twisted_sse.stream.peer import probePeer, seemsGone
 
 class VanishTests(StreamTestCase):
     """
-    Tests for a client that the kernel says has vanished, in memory.
+    Tests for a client that the kernel reports as vanished, in memory.
     """
 
     def vanish(self) -> Callable[[bool], None]:
         """
-        Let the kernel have an opinion of the client.
+        Simulate the kernel's view of the client.
 
-        @return: a function that sets it: whether the client seems to be gone.
+        @return: a function that sets whether the client seems to have vanished.
         """
         gone = False
 
@@ -45,8 +45,8 @@ class VanishTests(StreamTestCase):
 
     def test_stalled(self) -> None:
         """
-        A client that vanishes is stalled C{stallTimeout} after something was sent that it has not
-        taken, and before the kernel gives it up 15 seconds later.
+        A client that vanishes counts as stalled C{stallTimeout} after the first unacknowledged
+        write, and before the kernel gives it up 15 seconds later.
         """
         for heartbeat in (15, None):
             gone = self.vanish()
@@ -67,7 +67,7 @@ class VanishTests(StreamTestCase):
 
     def test_busy(self) -> None:
         """
-        It makes no difference that events go on being sent to it.
+        Sending more events to the vanished client makes no difference.
         """
         gone = self.vanish()
         stream = self.connect(stallTimeout=10)
@@ -81,7 +81,7 @@ class VanishTests(StreamTestCase):
 
     def test_forAMoment(self) -> None:
         """
-        A client on a bad network, which takes everything in the end, is left alone.
+        A client on a bad network, which receives everything in the end, stays connected.
         """
         gone = self.vanish()
         stream = self.connect(stallTimeout=10)
@@ -98,8 +98,8 @@ class VanishTests(StreamTestCase):
 
     def test_busyConnection(self) -> None:
         """
-        A client that seemed to have vanished for a moment is left alone, also if the kernel always
-        holds more for the other streams of its connection than it did then.
+        A client that seemed to have vanished for a moment stays connected, even if the kernel then
+        always holds more for the other streams of its connection.
         """
         gone = self.vanish()
         held = [100]
@@ -118,7 +118,7 @@ class VanishTests(StreamTestCase):
 
     def test_off(self) -> None:
         """
-        Without a C{stallTimeout} there is no check.
+        Without a C{stallTimeout} no check is made.
         """
         gone = self.vanish()
         stream = self.connect(stallTimeout=None, heartbeat=None)
@@ -129,7 +129,7 @@ class VanishTests(StreamTestCase):
 
     def test_oneCall(self) -> None:
         """
-        One delayed call looks after all streams of a resource, and none is left after them.
+        One delayed call checks all streams of a resource, and none is left after they end.
         """
         self.vanish()
         self.connect(heartbeat=None)
@@ -141,7 +141,7 @@ class VanishTests(StreamTestCase):
 
     def test_notInMemory(self) -> None:
         """
-        Where there is no socket, there is no check.
+        Without a socket, no check is made.
         """
         stream = self.connect(heartbeat=None)
         assert stream.request is not None

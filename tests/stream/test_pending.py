@@ -96,7 +96,7 @@ class PendingTests(SynchronousTestCase):
 
     def test_gap(self) -> None:
         """
-        The number of dropped events comes once, before the other events but after the rest of one
+        The number of dropped events is sent once, before the other events but after the rest of one
         partly taken.
         """
         large, small = Event("x" * 92), Event("y")
@@ -153,7 +153,7 @@ class PendingTests(SynchronousTestCase):
 
     def test_latestIsTooMuch(self) -> None:
         """
-        When the newest of each type do not fit either, the oldest of them are dropped.
+        When the newest of each type do not fit, either, the oldest of them are dropped.
         """
         pending = waiting(*(Event("x" * 50, event=kind) for kind in "abcd"))
         size = pending.bytes // 4
@@ -194,7 +194,7 @@ class TotalTests(SynchronousTestCase):
     def test_account(self) -> None:
         """
         An event counts once, from when it is in the first queue until it has left the last one,
-        however it leaves; one that is partly sent counts until all of it is.
+        however it leaves; an event that is partly sent counts until all of it has been sent.
         """
         total = PendingTotal(None)
         one, two, three = (Pending(total) for _ in range(3))
@@ -222,7 +222,7 @@ class TotalTests(SynchronousTestCase):
 
     def test_clear(self) -> None:
         """
-        What is left when a client is gone does not count any more.
+        Events left over after a client disconnects no longer count.
         """
         total = PendingTotal(None)
         pending = Pending(total)
@@ -234,7 +234,7 @@ class TotalTests(SynchronousTestCase):
 
     def test_wrong(self) -> None:
         """
-        A limit has to be a positive number, or L{None}.
+        A limit must be a positive number, or L{None}.
         """
         for bad in (0, -1, 1.5, True, "10"):
             self.assertRaises(ValueError, PendingTotal, bad)

@@ -1,5 +1,6 @@
 """
-Tests for L{twisted_sse.stream.result}: what C{connected} may return, and how it is consumed.
+Tests for L{twisted_sse.stream.result}: the possible results of C{connected}, and how they are
+consumed.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from twisted_sse.stream.turn import TURN
 
 class ResultTests(DriverTestCase):
     """
-    Tests for each kind of result, and when its headers go out.
+    Tests for each kind of result, and when its headers are sent.
     """
 
     def test_none(self) -> None:
@@ -88,7 +89,7 @@ class ResultTests(DriverTestCase):
 
     def test_asyncGenerator(self) -> None:
         """
-        C{connected} may be an asynchronous generator function, whose events go out at once.
+        C{connected} may be an asynchronous generator function, whose events are sent immediately.
         """
 
         async def connected(stream: EventStream) -> AsyncIterator[str]:
@@ -106,7 +107,7 @@ class ResultTests(DriverTestCase):
 
     def test_asyncGeneratorWaitsFirst(self) -> None:
         """
-        The headers go out when an asynchronous generator waits before its first event.
+        The headers are sent when an asynchronous generator waits before its first event.
         """
 
         async def connected(stream: EventStream) -> AsyncIterator[str]:
@@ -152,7 +153,7 @@ class ResultTests(DriverTestCase):
 
     def test_coroutine(self) -> None:
         """
-        The headers go out when a coroutine returns, and if it returns L{None} the stream stays
+        The headers are sent when a coroutine returns, and if it returns L{None} the stream stays
         open.
         """
 
@@ -196,7 +197,7 @@ class ResultTests(DriverTestCase):
 
     def test_sendFromACoroutine(self) -> None:
         """
-        What a coroutine sends after it has waited goes out at once, after the headers.
+        Events that a coroutine sends after waiting are sent immediately, after the headers.
         """
 
         async def connected(stream: EventStream) -> None:
@@ -215,7 +216,7 @@ class ResultTests(DriverTestCase):
 
     def test_sendBeforeItWaits(self) -> None:
         """
-        What a coroutine sends before it first waits goes out when it waits.
+        Events that a coroutine sends before it first waits are sent when it waits.
         """
 
         async def connected(stream: EventStream) -> None:
@@ -296,7 +297,7 @@ class PullTests(DriverTestCase):
             self.pulled = 0
             self.patch(clock, "_turn", counting)
             self.connect(lambda stream, items=items: items())
-            # Leave out the first step, which has what was pulled while connecting.
+            # Leave out the first step, which has the items pulled while connecting.
             steps = [after - before for before, after in pairwise(pulled[1:])]
             self.assertLessEqual(pulled[1], 2 * (TURN // 1000 + 2))
             self.assertGreater(max(steps), 0)
@@ -385,7 +386,7 @@ class PullTests(DriverTestCase):
 
     def test_aSlowReaderOfAGeneratorIsNotTooSlow(self) -> None:
         """
-        However small C{maxPending} is, a client is never disconnected for what is pulled.
+        However small C{maxPending} is, a client is never disconnected because of pulled items.
         """
         for items in (self.counted, self.countedAsync):
             self.pulled = 0
@@ -401,7 +402,7 @@ class PullTests(DriverTestCase):
 
     def test_orderOfYieldAndSend(self) -> None:
         """
-        What a generator yields and what it sends arrives in the order of the calls.
+        Events that a generator yields and sends arrive in the order of the calls.
         """
 
         def generator(stream: EventStream) -> Iterator[str]:
@@ -455,7 +456,7 @@ class AsyncioTests(DriverTestCase):
 
     def assertHint(self, connected: Callable[[EventStream], object]) -> None:
         """
-        Assert that one line in the log says what to do.
+        Assert that one line in the log has the remedy.
         """
         with capturedLogs() as logged:
             self.connect(connected)
@@ -466,7 +467,7 @@ class AsyncioTests(DriverTestCase):
 
     def test_future(self) -> None:
         """
-        Awaiting an asyncio future, which no other reactor can do, logs a hint.
+        Awaiting an asyncio future, which only the asyncio reactor can do, logs a hint.
         """
         loop = asyncio.new_event_loop()
         self.addCleanup(loop.close)

@@ -69,7 +69,7 @@ class SendTests(StreamTestCase):
 
     def test_event(self) -> None:
         """
-        An event is sent as it is, and counted.
+        An event is sent unchanged, and counted.
         """
         stream = self.connect()
         self.assertIs(stream.send(Event("hi", event="note", id="7")), True)
@@ -127,8 +127,8 @@ class SendTests(StreamTestCase):
 
     def test_wrongArguments(self) -> None:
         """
-        Arguments that make no event raise a L{TypeError} that says what is allowed, and nothing is
-        sent.
+        Arguments that do not make an event raise a L{TypeError} that lists what is allowed, and
+        nothing is sent.
         """
         stream = self.connect()
         before = self.browser.text
@@ -191,7 +191,7 @@ class SendTests(StreamTestCase):
 
     def test_order(self) -> None:
         """
-        Bytes leave in the order of the calls, queued or not.
+        Bytes are written in the order of the calls, queued or not.
         """
         stream = self.connect()
         expected = []
@@ -275,8 +275,8 @@ class AttributeTests(StreamTestCase):
 
     def test_ofAnother(self) -> None:
         """
-        C{EventStream.of} of a request without a stream raises a L{LookupError} that says what it is,
-        without its query, which may have a token.
+        C{EventStream.of} of a request without a stream raises a L{LookupError} that names the
+        request, without its query, which may have a token.
         """
         error = self.assertRaises(LookupError, EventStream.of, object())
         self.assertIn("object", str(error))
@@ -304,14 +304,14 @@ class WhenWritableTests(StreamTestCase):
 
     def test_atOnce(self) -> None:
         """
-        C{whenWritable} fires at once while the client reads.
+        C{whenWritable} fires immediately while the client reads.
         """
         self.assertIsNone(self.successResultOf(self.connect().whenWritable()))
 
     def test_beforeAnythingWasSent(self) -> None:
         """
-        C{whenWritable} fires at once before anything was sent, so that a coroutine may begin with
-        it.
+        C{whenWritable} fires immediately before anything was sent, so that a coroutine may begin
+        with it.
         """
 
         async def connected(stream: EventStream) -> None:
@@ -326,7 +326,7 @@ class WhenWritableTests(StreamTestCase):
 
     def test_later(self) -> None:
         """
-        C{whenWritable} fires when the client has read what was sent before.
+        C{whenWritable} fires when the client has read the events sent before.
         """
         stream = self.connect()
         self.stall()
@@ -413,7 +413,7 @@ class WhenClosedTests(StreamTestCase):
 
     def test_afterwards(self) -> None:
         """
-        C{whenClosed} fires at once if the stream has closed.
+        C{whenClosed} fires immediately if the stream has closed.
         """
         stream = self.connect()
         stream.abort()

@@ -41,7 +41,7 @@ except ImportError:  # pragma: no cover
 
 class Socket:
     """
-    A socket that takes as many bytes as it is asked to.
+    A socket that accepts a given number of bytes.
     """
 
     def __init__(self, *takes: int | OSError) -> None:
@@ -51,7 +51,7 @@ class Socket:
 
     def send(self, data: bytes) -> int:
         """
-        Take some bytes, or fail.
+        Accept some bytes, or fail.
         """
         self.sends += 1
         take = self.takes.pop(0) if self.takes else len(data)
@@ -224,7 +224,7 @@ class WriteNowTests(SynchronousTestCase):
 
     def write(self, *takes: int | OSError, chunked: int = 1) -> bool:
         """
-        Write C{hello} to a socket that takes this many bytes.
+        Write C{hello} to a socket that accepts this many bytes.
         """
         self.transport = makeTransport(tcp.Server, *takes)
         self.request = makeRequest(self.transport)
@@ -233,7 +233,7 @@ class WriteNowTests(SynchronousTestCase):
 
     def test_all(self) -> None:
         """
-        A frame that the socket takes needs one C{send}, and the transport holds nothing.
+        A frame that the socket accepts needs one C{send}, and the transport holds nothing.
         """
         self.assertIs(self.write(), True)
         self.assertEqual(self.transport.socket.sent, b"5\r\nhello\r\n")
@@ -251,7 +251,7 @@ class WriteNowTests(SynchronousTestCase):
 
     def test_some(self) -> None:
         """
-        What the socket does not take goes to the transport.
+        Bytes that the socket does not accept are passed to the transport.
         """
         self.assertIs(self.write(4), False)
         self.assertEqual(self.transport.socket.sent, b"5\r\nh")
@@ -259,7 +259,7 @@ class WriteNowTests(SynchronousTestCase):
 
     def test_errors(self) -> None:
         """
-        On any socket error the whole frame goes to the transport.
+        On any socket error the whole frame is passed to the transport.
         """
         for number in (errno.EAGAIN, errno.EPIPE, errno.ECONNRESET, errno.ENOBUFS, errno.EINTR):
             self.assertIs(self.write(OSError(number, "no")), False)
@@ -288,7 +288,7 @@ class WriteNowTests(SynchronousTestCase):
     )
     def test_order(self, frames: list[bytes], takes: list[int], drains: list[bool]) -> None:
         """
-        Whatever the socket takes and whenever the transport sends, the bytes are the same and in
+        Whatever the socket accepts and whenever the transport sends, the bytes are the same and in
         order.
         """
         answers = [OSError(errno.EAGAIN, "no") if take < 0 else take for take in takes]
@@ -312,7 +312,7 @@ class UnsentTests(SynchronousTestCase):
 
     def test_socket(self) -> None:
         """
-        What a transport holds is counted.
+        Bytes held by a transport are counted.
         """
         transport = makeTransport(tcp.Server)
         request = makeRequest(transport)
@@ -325,7 +325,7 @@ class UnsentTests(SynchronousTestCase):
 
     def test_layers(self) -> None:
         """
-        What each layer of TLS holds is counted too.
+        Bytes held by each layer of TLS are counted, too.
         """
         below = makeTransport(tcp.Server)
         below.write(b"123")
@@ -357,7 +357,7 @@ class UnsentTests(SynchronousTestCase):
 
     def test_unknown(self) -> None:
         """
-        The result is L{None} where it cannot be known.
+        The result is L{None} where it is unknown.
         """
         self.assertIsNone(unsent(makeRequest(object())))
         below = SimpleNamespace(transport=object())
@@ -367,7 +367,7 @@ class UnsentTests(SynchronousTestCase):
 
     def test_outstanding(self) -> None:
         """
-        In memory, C{outstanding} is what the client has not taken.
+        In memory, C{outstanding} counts the bytes that the client has not received.
         """
         streams: list[EventStream] = []
         browser = MemoryClient(EventStreamResource(streams.append)).get("/")
@@ -384,7 +384,7 @@ class UnsentTests(SynchronousTestCase):
 
     def test_outstandingOfASocketThatDoesNotTell(self) -> None:
         """
-        If the kernel does not report what it holds, C{outstanding} is what is unsent.
+        If the kernel does not report its buffered bytes, C{outstanding} counts the unsent bytes.
         """
 
         def noAnswer(*_: object) -> bytes:
@@ -398,7 +398,8 @@ class UnsentTests(SynchronousTestCase):
 
     def test_outstandingOfASocket(self) -> None:
         """
-        For a socket, or TLS over one, C{outstanding} is what is unsent and what the kernel holds.
+        For a socket, or TLS over one, C{outstanding} counts the unsent bytes and those the kernel
+        holds.
         """
         self.patch(fastwrite, "ioctl", lambda *_: struct.pack("i", 4711))
         transport = makeTransport(tcp.Server)
@@ -418,7 +419,7 @@ class StreamTests(SynchronousTestCase):
 
     def connect(self, refuses: bool, **options: Any) -> MemoryStream:
         """
-        Open a stream whose socket takes everything, or nothing.
+        Open a stream whose socket accepts everything, or nothing.
         """
 
         def direct(request: Any) -> Any:
@@ -443,7 +444,7 @@ class StreamTests(SynchronousTestCase):
 
     def test_same(self) -> None:
         """
-        The same events arrive, whatever the socket takes and however the client reads.
+        The same events arrive, whatever the socket accepts and however the client reads.
         """
         for refuses in (True, False):
             browser = self.connect(refuses, maxPending=2**22)
@@ -465,7 +466,7 @@ class StreamTests(SynchronousTestCase):
 
     def test_oneSend(self) -> None:
         """
-        An event for a client that reads is one C{send}, made at once.
+        An event for a client that reads takes one C{send}, made immediately.
         """
         browser = self.connect(False)
         for number in range(10):
@@ -475,7 +476,7 @@ class StreamTests(SynchronousTestCase):
 
     def test_stalls(self) -> None:
         """
-        A client whose socket takes nothing is watched at once, with or without a heartbeat.
+        A client whose socket accepts nothing is watched immediately, with or without a heartbeat.
         """
         browser = self.connect(True, heartbeat=None, stallTimeout=60)
         browser.stopReading(kernelBuffer=0)

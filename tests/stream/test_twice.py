@@ -1,5 +1,5 @@
 """
-Tests for L{twisted_sse.stream.twice}: data that is an event already.
+Tests for L{twisted_sse.stream.twice}: data that is already an encoded event.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from twisted_sse.stream.response import FIRST
 from twisted_sse.stream.twice import ENCODED_TWICE, Twice
 from twisted_sse.testing import MemoryClient
 
-#: What datastar_py 0.8 returns for patch_elements() and patch_signals(), as a subclass of str.
+#: Results of patch_elements() and patch_signals() of datastar_py 0.8, as a subclass of str.
 PATCH = 'event: datastar-patch-elements\ndata: elements <div id="a">x\ndata: elements y</div>\n\n'
 SIGNALS = 'event: datastar-patch-signals\nid: 5\nretry: 2000\ndata: signals {"a":1}\n\n'
 
@@ -39,7 +39,7 @@ class TwiceTests(SynchronousTestCase):
 
     def test_encoded(self) -> None:
         """
-        Encoded events are noticed, with any line ends, one or several, and comments.
+        Encoded events are detected, with any line ends, one or several, and comments.
         """
         for text in (
             PATCH,
@@ -55,7 +55,7 @@ class TwiceTests(SynchronousTestCase):
 
     def test_text(self) -> None:
         """
-        Other text is not noticed.
+        Other text is not detected.
         """
         for text in (
             "",
@@ -76,7 +76,7 @@ class TwiceTests(SynchronousTestCase):
 
     def test_once(self) -> None:
         """
-        Only the first is news.
+        Only the first detection is reported.
         """
         twice = Twice()
         self.assertFalse(twice.isNews(Event("hello\n\n")))
@@ -86,24 +86,24 @@ class TwiceTests(SynchronousTestCase):
         """
         A long text takes linear time, whatever its line ends.
         """
-        # With backtracking over the lines, or within their ends, this would never end.
+        # With backtracking over the lines, or within their ends, this would never finish.
         for eol in "\n", "\r\n", "\r":
             lines = f"data: x{eol}" * 100_000
             for end, expected in ("\n", True), ("", False), ("x\n", False), ("\nx\n", False):
                 if eol == "\r":
-                    # This makes a CRLF.
+                    # This creates a CRLF.
                     end = "\r" + end
                 self.assertEqual(Twice().isNews(Event(lines + end)), expected)
 
 
 class LogTests(StreamTestCase):
     """
-    Tests for what the log says.
+    Tests for the log messages.
     """
 
     def said(self, act: Callable[[], object]) -> list[str]:
         """
-        Do something, and return what the log says about events that are encoded twice.
+        Do something, and return the log messages about events that are encoded twice.
         """
         with capturedLogs() as logged:
             act()
@@ -111,7 +111,7 @@ class LogTests(StreamTestCase):
 
     def assertSaid(self, text: str, where: str) -> None:
         """
-        Assert that a warning says where it was, what is wrong and what to do, but not the data.
+        Assert that a warning has the place, the problem and the remedy, but not the data.
         """
         for part in (where, "encoded event", "Events that are encoded already"):
             self.assertIn(part, text)
@@ -119,7 +119,7 @@ class LogTests(StreamTestCase):
 
     def test_everyWay(self) -> None:
         """
-        Each way to send a stream something says it once for the resource, and sends it as data.
+        Each way to send to a stream logs the warning once per resource, and sends the text as data.
         """
 
         def generator(stream: EventStream) -> Iterator[str]:
@@ -155,7 +155,7 @@ class LogTests(StreamTestCase):
 
     def test_channel(self) -> None:
         """
-        A channel says it once, however many streams there are.
+        A channel logs the warning once, however many streams there are.
         """
         channel = Channel(name="news")
         self.connect(channel.subscribe)
@@ -172,7 +172,7 @@ class LogTests(StreamTestCase):
 
     def test_nothing(self) -> None:
         """
-        Ordinary events say nothing.
+        Ordinary events cause no warning.
         """
 
         def connected(stream: EventStream) -> None:
@@ -184,7 +184,7 @@ class LogTests(StreamTestCase):
 
     def test_later(self) -> None:
         """
-        Only the first events of a stream are looked at, since to look costs each event something.
+        Only the first events of a stream are checked, since each check has a cost.
         """
         stream = self.connect()
         for number in range(FIRST):
@@ -194,7 +194,7 @@ class LogTests(StreamTestCase):
 
     def test_klein(self) -> None:
         """
-        A Klein route says it, and what the documentation does instead sends the events themselves.
+        A Klein route logs the warning, and the documented alternative sends the events themselves.
         """
         names, _ = runAll("ref-events.md")
         app = Klein()
@@ -226,7 +226,7 @@ class LogTests(StreamTestCase):
 
     def test_eachResource(self) -> None:
         """
-        Each resource says it for itself.
+        Each resource logs its own warning.
         """
 
         def act() -> None:

@@ -1,5 +1,5 @@
 """
-Tests for L{twisted_sse.stream.stream}: what holds for any sequence of operations.
+Tests for L{twisted_sse.stream.stream}: properties that hold for any sequence of operations.
 """
 
 from __future__ import annotations
@@ -72,8 +72,7 @@ class WalkTests(StreamTestCase):
     @settings(max_examples=60)
     def test_disconnectPolicy(self, steps: list[tuple[str, int]], last: str) -> None:
         """
-        What the client has received is a prefix of what was accepted, and all of it after a clean
-        end.
+        The received events are a prefix of the accepted ones, and all of them after a clean end.
         """
         accepted = self.walk(steps, last, maxPending=100_000)
         data = self.data()

@@ -1,5 +1,5 @@
 """
-An authority of our own, and certificates of it as files.
+A certificate authority for tests, and its certificates as files.
 """
 
 from __future__ import annotations

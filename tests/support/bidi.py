@@ -1,5 +1,5 @@
 """
-Firefox, driven by WebDriver BiDi (W3C), which it speaks itself: no driver is needed beside it.
+Firefox, driven by WebDriver BiDi (W3C).  Firefox speaks it itself, so no driver is needed.
 
 The client is C{websocket-client}, which selenium installs and uses for the same protocol; it blocks,
 as selenium does, so it is used in a thread.
@@ -45,13 +45,13 @@ class _Session:
         # Firefox refuses pages, which send their origin.
         self._socket = websocket.create_connection(url, timeout=PATIENCE, suppress_origin=True)
         self.call("session.new", capabilities={})
-        # A tab of its own: in that which is open at first, the focus is in the field of the address.
+        # A new tab: in the first one, the focus is in the address field.
         self.context = self.call("browsingContext.create", type="tab")["context"]
         self.call("browsingContext.activate", context=self.context)
 
     def call(self, method: str, **parameters: Any) -> Any:
         """
-        Give a command, and wait for its result.
+        Send a command, and wait for its result.
         """
         number = next(self._numbers)
         self._socket.send(json.dumps({"id": number, "method": method, "params": parameters}))
@@ -152,7 +152,7 @@ class FirefoxCase(PageCase):
 
     async def screenshot(self, path: Path) -> None:
         """
-        Save what can be seen as a PNG.
+        Save a screenshot as a PNG.
         """
         answer = await self._call("browsingContext.captureScreenshot")
         path.write_bytes(base64.b64decode(answer["data"]))

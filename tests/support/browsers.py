@@ -28,9 +28,9 @@ except ImportError:
 
 def startChromium(profile: str, *more: str) -> Any:
     """
-    Start Chromium.  This blocks until it is there.
+    Start Chromium.  This blocks until it has started.
 
-    @param profile: a folder for what it keeps.
+    @param profile: a folder for its data.
     @param more: more arguments for it.
     """
     options = webdriver.ChromeOptions()
@@ -77,7 +77,7 @@ class Browsing(LiveTestCase):
         return browser
 
 
-#: What keeps Firefox from showing pages of its own and from asking servers of its maker.
+#: Settings that keep Firefox from showing pages of its own and from contacting Mozilla's servers.
 PREFERENCES = """
 user_pref("app.normandy.enabled", false);
 user_pref("app.update.disabledForTesting", true);
@@ -94,7 +94,7 @@ user_pref("toolkit.telemetry.reportingpolicy.firstRun", false);
 
 class Firefox(ProcessProtocol):
     """
-    Firefox with one page.  There is no driver: the page reports to the server of the test, or see
+    Firefox with one page.  There is no driver: the page reports to the test's server.  See also
     L{tests.support.bidi}.
 
     @ivar errors: its standard error.
@@ -124,7 +124,7 @@ class Firefox(ProcessProtocol):
             try:
                 process.signalProcess("TERM")
             except ProcessExitedAlready:
-                pass  # and the reactor tells of it when the pipes are closed
+                pass  # The reactor reports the end once the pipes are closed.
             return self._ended
 
         test.addCleanup(stop)
@@ -137,7 +137,7 @@ class Firefox(ProcessProtocol):
 
     def processEnded(self, reason: Failure) -> None:
         """
-        The process has ended, and so have its own.
+        The process has ended, and so have its children.
         """
         self._ended.callback(None)
         reason.trap(ProcessDone, ProcessTerminated)

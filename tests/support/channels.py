@@ -25,7 +25,7 @@ from twisted_sse.testing.transport import MemoryTransport
 
 class Recorder(Observer):
     """
-    Records what it receives, and calls C{act} with it.
+    Records the calls it receives, and passes each to C{act}.
 
     @ivar cost: how long each write takes, in seconds.
     """
@@ -115,7 +115,7 @@ class DirectTransport:
 
     def send(self, data: bytes) -> int:
         """
-        Take what the kernel has room for.
+        Take as many bytes as the kernel has room for.
         """
         if not self._transport.connected:
             raise OSError("closed")
@@ -127,7 +127,7 @@ class DirectTransport:
 
 def received(browser: MemoryStream) -> list[MessageEvent]:
     """
-    List the events received, except those that only tell the client its place.
+    List the events received, except those that only carry the client's position.
     """
     return [event for event in browser.events if event.type != "stream-position"]
 
@@ -231,7 +231,7 @@ class ChannelTestCase(SynchronousTestCase):
 
     def told(self, *names: str) -> list[tuple[object, ...]]:
         """
-        List what the observer received of these kinds.
+        List the calls of these kinds that the observer received.
         """
         return [news for news in self.recorder.told if news[0] in names]
 

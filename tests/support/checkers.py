@@ -14,7 +14,7 @@ from pathlib import Path
 from tests.support.documents import PAGES, read
 from tests.support.requirements import ROOT
 
-#: What is imported by an example or a page may lack annotations; ours does not.
+#: Code that an example or a page imports may lack annotations; our own may not.
 MYPY = ("--strict", "--allow-untyped-calls", "--hide-error-context", "--no-error-summary")
 
 #: A checker's finding: C{file:line: error: text}.
@@ -23,8 +23,8 @@ _FINDING = re.compile(r"(?P<file>[^:]+):(?P<line>\d+)(?::\d+)?: error: (?P<text>
 
 def extract(folder: Path) -> None:
     """
-    Write the code of each page to a file in which the lines have the numbers of the page: its
-    Python to one, its sessions of the interpreter to another.
+    Write the code of each page to two files, one for its Python and one for its interpreter
+    sessions.  Each line keeps its line number on the page.
     """
     for page in PAGES:
         for language, prompt in ("python", ""), ("pycon", ">>> "):
@@ -51,11 +51,11 @@ def _lines(text: str, language: str, prompt: str) -> list[str]:
 
 def mypy(folder: Path, plugin: bool) -> list[str]:
     """
-    Run mypy, as someone does who has no configuration.
+    Run mypy without a configuration, as most users do.
 
     @param folder: the files to check, and where mypy may write.
     @param plugin: whether mypy-zope is used.
-    @return: what it finds.
+    @return: its findings.
     """
     configuration = folder / "mypy.ini"
     plugins = "plugins = mypy_zope:plugin\n" if plugin else ""
@@ -75,7 +75,7 @@ def pyright(folder: Path) -> list[str]:
     Run pyright in basic mode.
 
     @param folder: the files to check, and where the configuration is written.
-    @return: what it finds.
+    @return: its findings.
     """
     configuration = folder / "pyrightconfig.json"
     settings = {
@@ -98,8 +98,8 @@ def _run(module: str, *arguments: str) -> str:
     """
     Run a checker.
 
-    @return: what it writes.
-    @raise AssertionError: if it could not do its work, rather than found something.
+    @return: its output.
+    @raise AssertionError: if it failed, as opposed to finding errors.
     """
     done = subprocess.run(
         [sys.executable, "-m", module, *arguments],
@@ -108,9 +108,9 @@ def _run(module: str, *arguments: str) -> str:
         text=True,
         check=False,
         timeout=300,
-        # It is not of interest whether there is a newer one.
+        # Whether a newer version exists does not matter here.
         env={**os.environ, "PYRIGHT_PYTHON_IGNORE_WARNINGS": "1"},
     )
-    # Both exit with 1 if they have found something, and with more if they have failed.
+    # Both exit with 1 if they have findings, and with a higher status if they failed.
     assert done.returncode in (0, 1), f"{module}: {done.stdout}{done.stderr}"
     return done.stdout

@@ -1,5 +1,5 @@
 """
-A choice of one's own, for tests.
+Custom choices for tests.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Reader:
 
     @ivar may: the topics of the private events that it may read.
     @ivar asked: the data of the events that it was asked about.
-    @ivar isTold: whether it is sent the channel's own events.
+    @ivar isTold: whether it receives the channel's own events.
     """
 
     asks = False

@@ -1,5 +1,5 @@
 """
-A hub on real sockets, tokens of both dialects for it, and requests whose bytes are seen.
+A hub on real sockets, tokens of both dialects for it, and requests whose raw bytes tests see.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def detail(*actions: str, match: str = "*", kind: str = "exact") -> dict[str, An
 
 class ContractCase(LiveTestCase):
     """
-    What the tests of the contract share.
+    Shared parts of the contract tests.
     """
 
     def begin(self, **options: Any) -> Hub:
@@ -75,7 +75,7 @@ class ContractCase(LiveTestCase):
         self, publish: list[str] | None = None, subscribe: list[str] | None = None, **claims: Any
     ) -> dict[str, str]:
         """
-        @return: the header with a token of 0.x, which may do everything if nothing is said.
+        @return: the header with a token of 0.x, which grants everything by default.
         """
         if publish is None and subscribe is None:
             publish = subscribe = ["*"]
@@ -84,7 +84,7 @@ class ContractCase(LiveTestCase):
 
     def new(self, *details: dict[str, Any], typ: str = "at+jwt", **claims: Any) -> dict[str, str]:
         """
-        @return: the header with a token of 1.0, which may do everything if nothing is said.
+        @return: the header with a token of 1.0, which grants everything by default.
         """
         said = {
             "iss": ISSUER,
@@ -103,7 +103,7 @@ class ContractCase(LiveTestCase):
         body: bytes = b"",
     ) -> Response:
         """
-        Make a request, and wait for the beginning of a stream, or a whole answer.
+        Make a request, and wait for the beginning of a stream, or a complete response.
 
         @param query: what follows the question mark, or another target.
         """
@@ -126,22 +126,21 @@ class ContractCase(LiveTestCase):
 
     async def publish(self, *topics: str, data: str | None = None, **options: Any) -> str:
         """
-        Publish as the application that the hub is part of: the data is the first topic if nothing is
-        said.
+        Publish as the application that the hub is part of: by default the data is the first topic.
         """
         return await self.hub.publish(topics, topics[0] if data is None else data, **options)
 
     async def got(self, response: Response, *expected: str) -> None:
         """
-        Assert that a subscriber has got these data, and nothing else before what is published now.
+        Assert that a subscriber received these data, and nothing else before an event published
+        now.
         """
 
         def data() -> list[str]:
             return [event.data for event in response.events if event.type != "end"]
 
         await until(lambda: len(data()) >= len(expected), f"{expected}")
-        # What would come too much has arrived when another client has received what was published
-        # after it.
+        # Surplus events have arrived once another subscriber has received one published after them.
         other = await self.ask("topic=end")
         await self.publish("end", data="end", type="end")
         await until(lambda: other.events, "the end")

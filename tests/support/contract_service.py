@@ -42,7 +42,7 @@ CAPABILITIES = [
     "server-directed-shutdown-request",
 ]
 
-#: The capability of a service that needs the types of events to listen to.
+#: The capability of a service that needs to know which types of events to listen to.
 LISTENERS = "event-type-listeners"
 
 

@@ -142,9 +142,9 @@ class DaemonMixin(SynchronousTestCase):
 
     def spawn(self, *command: str, **more: Any) -> subprocess.Popen[str]:
         """
-        Run a command in the directory, until the test is over.
+        Run a command in the directory, until the test ends.
 
-        @param more: how to run it otherwise.
+        @param more: further arguments for the process.
         """
         process = subprocess.Popen(
             command,
@@ -163,10 +163,10 @@ class DaemonMixin(SynchronousTestCase):
 
     def start(self, *command: str, listens: bool = False, **more: Any) -> subprocess.Popen[str]:
         """
-        Start a daemon in the foreground, and wait until it says that it runs.
+        Start a daemon in the foreground, and wait until it logs that it runs.
 
-        @param listens: whether the command itself says to listen on C{self.port}.
-        @param more: how to start it otherwise.
+        @param listens: whether the command itself sets C{self.port}.
+        @param more: further arguments for the process.
         """
         if listens:
             said = f"Site starting on {self.port}"
@@ -244,9 +244,9 @@ class DaemonMixin(SynchronousTestCase):
 
     def run_(self, *command: str, **more: Any) -> subprocess.CompletedProcess[str]:
         """
-        Run a command to its end.
+        Run a command until it ends.
 
-        @param more: how to start it otherwise.
+        @param more: further arguments for the process.
         """
         return subprocess.run(
             command,

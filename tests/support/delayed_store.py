@@ -1,5 +1,5 @@
 """
-A store that takes its time, as one with a thread of its own does.
+A store whose operations take time, as those of a store with its own thread do.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ __all__ = ["DelayedStore"]
 
 class DelayedStore:
     """
-    Asks another store, one thing after the other and each in a turn of its own.
+    Passes calls on to another store, one by one, each in a separate reactor turn.
     """
 
     def __init__(
@@ -31,7 +31,7 @@ class DelayedStore:
     ) -> None:
         """
         @param deliver: see L{EventLog<twisted_sse.store.contract.EventLog>}.
-        @param delay: for how many seconds everything waits.
+        @param delay: the delay of each operation, in seconds.
         """
         self.deliver = deliver
         self._store = store
@@ -41,7 +41,7 @@ class DelayedStore:
 
     def later(self, act: Callable[[], Deferred[Any]]) -> Deferred[Any]:
         """
-        Do something when everything before it is done.
+        Do something after everything before it is done.
         """
         answer: Deferred[Any] = Deferred()
         self._waiting.append(lambda: maybeDeferred(act).chainDeferred(answer))
@@ -67,20 +67,20 @@ class DelayedStore:
 
     def problem(self) -> str | None:
         """
-        Tell what is the matter.
+        Report what is wrong.
         """
         return self._store.problem()
 
     def close(self) -> Deferred[None]:
         """
-        Close the store, when everything that was asked is done.
+        Close the store, after all earlier calls have finished.
         """
         return self.later(self._store.close)
 
 
 class DelayedLog:
     """
-    A log that takes its time.
+    A log whose operations take time.
     """
 
     def __init__(self, store: DelayedStore, log: EventLog) -> None:
@@ -106,7 +106,7 @@ class DelayedLog:
         self, after: str | None, maxBytes: int, topics: frozenset[str] | None = None
     ) -> Deferred[Sequence[Record]]:
         """
-        Read what follows a place.
+        Read the records after a position.
         """
         if self._isClosed:
             return fail(StoreAway("the log is closed"))
@@ -114,7 +114,7 @@ class DelayedLog:
 
     def close(self) -> Deferred[None]:
         """
-        Close the log, when everything that was asked is done.
+        Close the log, after all earlier calls have finished.
         """
         if self._isClosed:
             return succeed(None)

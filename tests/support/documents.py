@@ -47,7 +47,7 @@ def blocks(page: str | Path, language: str, heading: str = "") -> list[str]:
     """
     Find the code blocks of a page, or of one of its sections.
 
-    @param heading: that of the section, with its C{#}s; empty for the whole page.
+    @param heading: the section's heading, with its C{#}s; empty for the whole page.
     """
     text = section(page, heading) if heading else read(page)
     return re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
@@ -70,8 +70,8 @@ def tables(page: str | Path, heading: str, column: str = "Option") -> list[list[
     """
     Read all tables of a section and its subsections whose first column has a given heading.
 
-    @param heading: that of the section, with its C{#}s.
-    @param column: that of the first column.
+    @param heading: the section's heading, with its C{#}s.
+    @param column: the heading of the first column.
     @return: the cells of their rows, without the header rows.
     """
     _, _, text = read(page).partition(f"\n{heading}\n")
@@ -86,14 +86,14 @@ def tables(page: str | Path, heading: str, column: str = "Option") -> list[list[
     return found
 
 
-#: What the pages have in the file C{key}.
+#: The content of the file C{key} on the pages.
 SECRET = "a secret made by openssl rand -hex 32"
 
 
 @contextmanager
 def _workplace() -> Iterator[None]:
     """
-    Change to a directory with what the pages have made by their commands.
+    Change to a directory with the files that the pages create with their commands.
     """
     before = os.getcwd()
     with tempfile.TemporaryDirectory() as directory:

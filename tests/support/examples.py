@@ -41,6 +41,6 @@ def example(name: str) -> ModuleType:
     """
     Import an example, with a store that is never opened.
     """
-    # Of two threads that patch at the same time, one would leave the patch of the other.
+    # If two threads patched at the same time, the patch of one would remain.
     with _loading, mock.patch.object(RedisStore, "open", lambda *arguments: Deferred()):
         return load(EXAMPLES / f"{name}.py")

@@ -18,7 +18,7 @@ class Follower:
 
     @ivar lines: the data of the events received.
     @ivar types: their types.
-    @ivar farewells: the C{retry} that it had at each clean end.
+    @ivar farewells: its C{retry} at each clean end.
     @ivar broken: how many of its streams were cut off.
     @ivar refused: how often it could not connect.
     @ivar response: the newest response.
@@ -26,7 +26,7 @@ class Follower:
 
     def __init__(self, address: tuple[str, int], wait: int | None = None) -> None:
         """
-        @param wait: how many milliseconds to wait before reconnecting, whatever the server says.
+        @param wait: how many milliseconds to wait before reconnecting, whatever the server sends.
         """
         self._address = address
         self._wait = wait
@@ -52,7 +52,7 @@ class Follower:
             self._client = Client(self._address)
             self.response = self._client.request(headers=headers)
         except OSError:
-            # The daemon does not listen yet, or no more.
+            # The daemon does not listen yet, or has stopped listening.
             self._drop()
             self.refused += 1
             self.again(200)
@@ -85,7 +85,7 @@ class Follower:
 
     def move(self, address: tuple[str, int]) -> None:
         """
-        Hang up, and reconnect at once, to another server.
+        Disconnect, and reconnect immediately to another server.
         """
         self.look()
         self._address = address
@@ -95,7 +95,7 @@ class Follower:
 
     def again(self, milliseconds: int) -> None:
         """
-        Reconnect after this time.
+        Reconnect after this delay.
         """
         if self._wait is not None:
             milliseconds = self._wait

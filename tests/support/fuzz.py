@@ -1,5 +1,6 @@
 """
-Rubbish for tests: the same at each run, and more of it with C{SSE_FUZZ=100} in the environment.
+Random input for tests: the same in each run, and more of it with C{SSE_FUZZ=100} in the
+environment.
 """
 
 from __future__ import annotations
@@ -16,14 +17,14 @@ from twisted.trial.unittest import SynchronousTestCase
 
 __all__ = ["FuzzMixin", "cut", "mutated", "pick", "rubbish"]
 
-#: How many times as long as in CI.
+#: How much longer to run than in CI.
 TIMES = int(os.environ.get("SSE_FUZZ", "1"))
 
-#: Where the seeds begin: C{SSE_FUZZ_FROM=1234 SSE_FUZZ=1} repeats a failure.
+#: The first seed: C{SSE_FUZZ_FROM=1234 SSE_FUZZ=1} repeats a failure.
 FIRST = int(os.environ.get("SSE_FUZZ_FROM", "0"))
 
-#: By how much memory may grow while the second half of the rubbish is handled, in bytes: caches
-#: may fill, those of the standard library with long URLs, but a leak would be more.
+#: How many bytes memory may grow while the second half of the input is handled.  Caches may fill,
+#: such as the standard library's with long URLs, but a leak would exceed this.
 GROWTH = 2**18 if TIMES == 1 else 2**20
 
 #: Bytes that parsers have trouble with.
@@ -67,7 +68,7 @@ def rubbish(random: Random, most: int = 60) -> bytes:
 
 def mutated(random: Random, data: bytes, changes: int = 3) -> bytes:
     """
-    @return: the data, with up to some changes.
+    @return: the data, with a few changes at most.
     """
     changed = bytearray(data)
     for _ in range(random.randrange(changes + 1)):
@@ -101,7 +102,7 @@ def cut(random: Random, data: bytes) -> list[bytes]:
 
 def pick(random: Random, values: Sequence[bytes]) -> bytes:
     """
-    @return: one of some values as it is, or changed, or rubbish.
+    @return: one of some values as it is, or changed, or random.
     """
     how = random.random()
     if how < 0.4:
@@ -118,12 +119,12 @@ class FuzzMixin(SynchronousTestCase):
 
     def fuzz(self, count: int, one: Callable[[Random], None], memory: bool = True) -> None:
         """
-        Call a function with many generators of random numbers: it must not raise, nor log a
-        failure, nor keep memory.
+        Call a function with many generators of random numbers: it must not raise, log a failure or
+        leak memory.
 
         @param count: how many seeds there are in CI.
-        @param one: handles rubbish made with a generator.
-        @param memory: whether to look at the memory.
+        @param one: handles input made with a generator.
+        @param memory: whether to check the memory.
         """
         tracebacks: list[LogEvent] = []
 
@@ -133,7 +134,7 @@ class FuzzMixin(SynchronousTestCase):
 
         globalLogPublisher.addObserver(observe)
         self.addCleanup(globalLogPublisher.removeObserver, observe)
-        # Until logging begins, Twisted keeps what is logged.
+        # Twisted keeps log events until logging begins.
         kept = globalLogBeginner._temporaryObserver
         if kept in globalLogPublisher._observers:
             globalLogPublisher.removeObserver(kept)

@@ -1,5 +1,5 @@
 """
-Streams, servers' steps and certificates for the tests of C{twisted-sse get}.
+Streams, server scripts and certificates for the tests of C{twisted-sse get}.
 """
 
 from __future__ import annotations

@@ -12,8 +12,9 @@ __all__ = ["heed"]
 
 def heed(case: TestCase, *signals: signal.Signals) -> None:
     """
-    Give signals their default actions for a test, so that the processes that it starts have them too.
-    In the background of a shell, or under C{nohup}, some are ignored, and would be in these as well.
+    Give signals their default actions for a test, so that the processes that it starts have them
+    too.  In the background of a shell or under C{nohup}, some signals are ignored, and child
+    processes would inherit that.
     """
     for number in signals:
         isInterrupt = number is signal.SIGINT

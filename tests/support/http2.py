@@ -19,7 +19,7 @@ except ImportError:
     h2 = None  # type: ignore[assignment]
 
 
-#: A window too large to be filled.
+#: A window too large to fill.
 HUGE = 2**31 - 1
 
 
@@ -65,7 +65,7 @@ class Client2(Connection):
         Make a request.
 
         @param body: its body, which fits in a frame.
-        @param more: more headers; several may have the same name.
+        @param more: more headers; names may repeat.
         @return: its number, and its response.
         """
         number = self.http.get_next_available_stream_id()
@@ -93,7 +93,7 @@ class Client2(Connection):
 
     def open(self, number: int, size: int) -> None:
         """
-        Let the server send more for a request.
+        Let the server send more in response to a request.
         """
         self.http.increment_flow_control_window(size, number)
         self._flush()

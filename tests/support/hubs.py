@@ -37,7 +37,7 @@ def token(claims: dict[str, Any], **header: str) -> str:
 def bearer(**claims: Any) -> dict[str, str]:
     """
     @param claims: further claims of the token.
-    @return: the headers of a client that may do everything.
+    @return: the headers of a client with every right.
     """
     return {"Authorization": f"Bearer {token({**EVERYTHING, **claims})}", **FORM}
 
@@ -53,8 +53,8 @@ class HubCase(SynchronousTestCase):
         """
         Make a hub.
 
-        @param options: its arguments; and of its channel C{history}, and C{store}, a function that
-            makes it, given a clock.
+        @param options: its arguments, and two for its channel: C{history}, and C{store}, a function
+            that makes the store from a clock.
         """
         self.clock = self.makeClock()
         history, makeStore = options.pop("history", History()), options.pop("store", None)
@@ -82,12 +82,12 @@ class HubCase(SynchronousTestCase):
         @param query: what follows the question mark, or another target.
         """
         target = query if query.startswith("/") else f"{PATH}?{query}" if query else PATH
-        # Of several with one name the first counts.
+        # If a name occurs several times, the first one counts.
         return self.client.request(method, target, dict(reversed(list(headers))))
 
     def assertToldToComeBack(self, *streams: MemoryStream) -> None:
         """
-        Assert that the streams have ended as a browser understands it, which then reconnects.
+        Assert that the streams ended in the way that makes browsers reconnect.
         """
         for stream in streams:
             self.assertEqual((stream.status, stream.ended), (200, True))

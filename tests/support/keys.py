@@ -1,5 +1,5 @@
 """
-Keys for tokens, and tokens made by hand, right and wrong ones.
+Keys for tokens, and handmade tokens, valid and invalid.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from jwt.algorithms import get_default_algorithms
 
 __all__ = ["SECRET", "encode", "handmade", "privateKey", "privatePEM", "publicJWK", "publicPEM"]
 
-#: A secret, as long as it must be.
+#: A secret of the minimum length.
 SECRET = "thirty-two bytes of text: secret"
 
 
@@ -73,12 +73,12 @@ def publicPEM(kind: str) -> str:
 
 def publicJWK(kind: str, **more: Any) -> dict[str, Any]:
     """
-    @param more: further members, or others in place of its own.
+    @param more: further members, which may replace its own.
     @return: the public key as a JWK.
     """
     algorithms = get_default_algorithms()
     reader = {"RSA": "RS256", "Ed": "EdDSA"}.get(kind.rstrip("0123456789"), "ES256")
-    # ES256 is for any curve here.
+    # Here, ES256 stands for any curve.
     jwk: Any = algorithms[reader]
     return {**jwk.to_jwk(privateKey(kind).public_key(), as_dict=True), **more}
 
@@ -94,8 +94,8 @@ def handmade(claims: Any, header: Any = None, secret: str = SECRET) -> str:
     """
     Make a token with HS256, whatever its header says.
 
-    @param claims: an object, or text or bytes for what cannot be made of one.
-    @param header: likewise; that of an ordinary token if not given.
+    @param claims: an object; or text or bytes, for claims that no object can represent.
+    @param header: likewise; by default that of an ordinary token.
     """
     parts = []
     for part in ({"alg": "HS256", "typ": "JWT"} if header is None else header), claims:

@@ -1,5 +1,5 @@
 """
-A store in memory that takes its time, and fails when it is asked to.
+A store in memory whose answers take time, and which fails on demand.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ from twisted_sse.store.identifiers import numbered
 
 class Content:
     """
-    What is left when the process ends.
+    The content that outlives the process.
 
     @ivar records: the records, in order, with C{place}.
     @ivar places: their places.
     @ivar origins: the indexes of the records after each origin.
     @ivar holes: the indexes of records before which one is missing.
-    @ivar dropped: how many were trimmed.
+    @ivar dropped: the number of trimmed records.
     @ivar keys: the fingerprints and the IDs of idempotency keys.
     """
 
@@ -200,15 +200,15 @@ class LateLog:
 
 class LateStore:
     """
-    Keeps what it is given in memory, and answers when the clock is advanced.
+    Stores records in memory, and answers when the clock is advanced.
 
-    @ivar content: what is kept, by the name of the channel.
-    @ivar delay: how many seconds an answer takes; L{None} for at once.
+    @ivar content: the stored content, by channel name.
+    @ivar delay: how many seconds an answer takes; L{None} to answer immediately.
     @ivar maxAge: see L{EventLog<twisted_sse.store.EventLog>}.
-    @ivar failing: what appending fails with.
-    @ivar known: what the store knows to be the matter.
+    @ivar failing: the exception with which appending fails.
+    @ivar known: the problem that the store reports.
     @ivar isAway: whether it cannot be read or opened.
-    @ivar opening: what opening fails with.
+    @ivar opening: the exception with which opening fails.
     """
 
     def __init__(
@@ -256,7 +256,7 @@ class LateStore:
 
     def receive(self, records: Sequence[Record]) -> None:
         """
-        Tell all channels what was appended.
+        Pass appended records to all channels.
         """
         for log in self.logs:
             log.tail.received(records)

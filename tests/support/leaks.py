@@ -15,10 +15,10 @@ from twisted.python.failure import Failure
 from tests.support.live import LiveTestCase, Response, Server, reactor, until
 from twisted_sse import CloseReason, EventStream
 
-#: How many clients there are at a time.
+#: The number of simultaneous clients.
 AT_ONCE = 25
 
-#: How many clients are run for each way to end.
+#: The number of clients for each way to end a stream.
 CYCLES = 50
 
 
@@ -81,7 +81,7 @@ class LeakTestCase(LiveTestCase):
 
     def forget(self) -> None:
         """
-        Drop what only the test itself keeps.
+        Drop references that only the test itself holds.
         """
         for client in self.server.clients:
             client.close()
@@ -90,7 +90,7 @@ class LeakTestCase(LiveTestCase):
 
     async def assertNothingLeft(self, collect: bool = False) -> None:
         """
-        Wait until the server's connections are gone, and compare.
+        Wait until the server's connections have closed, and compare.
 
         @param collect: whether to run the collector, where Twisted itself makes cycles.
         """
@@ -124,17 +124,17 @@ class LeakTestCase(LiveTestCase):
         **options: Any,
     ) -> None:
         """
-        Connect and disconnect clients, and check that nothing of them is left.
+        Connect and disconnect clients, and check that they leave nothing behind.
 
         @param connected: called with each stream.
         @param leave: disconnects each client, once it has a response.
         @param answered: returns whether a client has its response.
-        @param expected: how many errors are logged for each client.
+        @param expected: the number of errors logged for each client.
         @param mistake: the class of these errors.
         @param reason: the reason for which each stream is closed.
         """
         await self.watch(self.serve(connected, **options))
-        # The first client creates what is created only once.
+        # The first client creates objects that are created only once.
         for count in 1, *[AT_ONCE] * (cycles // AT_ONCE):
             clients = [self.server.get() for _ in range(count)]
             await until(lambda clients=clients: all(answered(r) for _, r in clients), "answers")

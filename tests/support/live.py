@@ -1,5 +1,5 @@
 """
-Real sockets for tests: a server on the loopback interface, and clients that do what a test needs.
+Real sockets for tests: a server on the loopback interface, and clients that the test controls.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def until(
     Wait until something is true.
 
     @param predicate: called repeatedly, between other reactor calls, until it returns a true value.
-    @param what: what the error says if it does not become true.
+    @param what: the message of the error if it does not become true.
     @param seconds: the timeout.
     @return: a L{Deferred} that fails with C{AssertionError} when it takes longer.
     """
@@ -98,7 +98,7 @@ def openDescriptors() -> int:
 
 def allowDescriptors(test: TestCase, count: int) -> None:
     """
-    Allow this process N open files until a test ends, or skip the test.
+    Allow this process a number of open files until a test ends, or skip the test.
     """
     soft, hard = limits.getrlimit(limits.RLIMIT_NOFILE)
     if soft == limits.RLIM_INFINITY or soft >= count:
@@ -116,7 +116,7 @@ class Response:
     @ivar status: L{None} before the headers.
     @ivar headers: by lower-case name.
     @ivar body: decoded, if it came in chunks.
-    @ivar events: the events, except those that only tell the client its place.
+    @ivar events: the events, except those that only carry the client's position.
     @ivar complete: whether it has ended properly.
     @ivar broken: whether it was cut off before.
     """
@@ -395,7 +395,7 @@ class Client(Connection):
 
         @param version: the version of HTTP.
         @param body: the body of the request.
-        @param behind: bytes to send together with the request, after it.
+        @param behind: bytes to send right after the request, in the same write.
         @return: the response, which is updated as it arrives.
         """
         if self._http.our_state is h11.DONE:
@@ -452,7 +452,7 @@ class Client(Connection):
 
 class _KnowsConnections(Site):
     """
-    A site that knows its connections.
+    A site that keeps track of its connections.
     """
 
     def __init__(self, *args: Any, **kw: Any) -> None:
@@ -462,7 +462,7 @@ class _KnowsConnections(Site):
 
     def buildProtocol(self, addr: Any) -> Any:
         protocol = super().buildProtocol(addr)
-        # Drop closed connections, which would keep their requests alive.
+        # Forget closed connections, which would keep their requests alive.
         self.protocols = {each for each in self.protocols if _socketBelow(each) is not None}
         self.protocols.add(protocol)
         return protocol
@@ -478,7 +478,7 @@ def _socketBelow(protocol: Any) -> tcp.Connection | None:
     """
     Find the transport with the socket, below TLS and the like, if it is connected.
     """
-    # A generic protocol has a channel that it chose.
+    # A negotiating protocol holds the channel that it chose.
     transport = getattr(protocol, "_channel", protocol).transport
     while transport is not None and not isinstance(transport, tcp.Connection):
         transport = getattr(transport, "transport", None)
@@ -712,7 +712,7 @@ class Child(ProcessProtocol):
         """
         await until(
             lambda: len(self.told(name)) >= count or self.ended,
-            f"{count} x {name} told by the child",
+            f"{count} x {name} reported by the child",
         )
         told = self.told(name)
         assert len(told) >= count, f"the child ended:\n{self.errors.decode()}"
@@ -726,5 +726,5 @@ class Child(ProcessProtocol):
             try:
                 self.transport.signalProcess(signal)
             except ProcessExitedAlready:
-                pass  # and the reactor tells of it when the pipes are closed
+                pass  # The reactor reports the end once the pipes are closed.
             await until(lambda: self.ended, "the child has ended")

@@ -24,7 +24,7 @@ def accept(lastEventID: str = "") -> dict[str, str]:
 
 async def turns(count: int = 3) -> None:
     """
-    Let the reactor run some turns.
+    Let the reactor run a few turns.
     """
     for _ in range(count):
         await deferLater(reactor, 0)
@@ -32,8 +32,8 @@ async def turns(count: int = 3) -> None:
 
 class Progress:
     """
-    Checks what one client receives: each event as published, once and in order, unless the client
-    receives a reset.
+    Checks what one client receives: each event as published, once and in order, unless a
+    C{stream-reset} reports missed events.
 
     @ivar next: the number of the next event; L{None} after a C{stream-reset}.
     @ivar last: the number of the last event.
@@ -154,7 +154,7 @@ class ChannelTestCase(LiveTestCase):
                 progress.follow(response)
             return all(progress.last == last for progress, _ in waiting)
 
-        await until(all_, "the last event has come to all")
+        await until(all_, "all have the last event")
         for progress, _ in waiting:
             self.assertEqual(set(progress.seen), {"message"})
 

@@ -21,9 +21,9 @@ def greet(stream: Any) -> None:
 
 def fill(stream: Any, size: int = 4096) -> int:
     """
-    Send until the connection takes no more.
+    Send until the connection accepts no more.
 
-    @return: how many events it took.
+    @return: the number of events accepted.
     """
     sent = 0
     while not stream.bytesPending:

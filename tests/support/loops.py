@@ -1,5 +1,5 @@
 """
-A loop of asyncio for tests that need no reactor.
+An asyncio loop for tests that need no reactor.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _Case = TypeVar("_Case", bound=SynchronousTestCase)
 
 async def turns(count: int = 30) -> None:
     """
-    Let the loop do what it can do without waiting.
+    Let the loop do everything possible without waiting.
     """
     for _ in range(count):
         await asyncio.sleep(0)
@@ -44,7 +44,7 @@ async def passed(deferred: Deferred[Any]) -> Any:
 
 def looped(test: Callable[[_Case], Coroutine[Any, Any, None]]) -> Callable[[_Case], None]:
     """
-    Run a test in a loop of its own.  It fails if it leaves a task, or an error that the loop reports.
+    Run a test in its own loop.  It fails if it leaves a task, or an error that the loop reports.
     """
 
     @wraps(test)
@@ -57,7 +57,7 @@ def looped(test: Callable[[_Case], Coroutine[Any, Any, None]]) -> Callable[[_Cas
             self.assertEqual(asyncio.all_tasks() - {asyncio.current_task()}, set())
 
         async def limited() -> None:
-            # Not in a task of its own: it would be one more.
+            # Not in a separate task, which would be counted.
             main_ = asyncio.current_task()
             assert main_ is not None
             watchdog = asyncio.get_running_loop().call_later(PATIENCE, main_.cancel)

@@ -19,7 +19,7 @@ __all__ = ["Ended", "ManyMixin", "Subscriber"]
 
 class Ended(Exception):
     """
-    A stream has ended.
+    The stream has ended.
     """
 
 
@@ -27,7 +27,7 @@ class Subscriber:
     """
     A client of one daemon.
 
-    @ivar events: what it has received, without the C{stream-position}.
+    @ivar events: the events received, except C{stream-position}.
     @ivar position: where it could resume.
     """
 
@@ -51,7 +51,7 @@ class Subscriber:
 
     def readUntil(self, isEnough: Callable[[], object]) -> None:
         """
-        Read until something is true, or raise if the stream ends or nothing comes before.
+        Read until something is true, or raise if the stream ends or nothing arrives before.
         """
         while not isEnough():
             try:
@@ -111,9 +111,9 @@ class ManyMixin(DaemonMixin):
 
     def startRedis(self, *options: str) -> RedisServer:
         """
-        Start a Redis server that keeps nothing on the disk.
+        Start a Redis server without persistence.
 
-        @param options: more options, which win.
+        @param options: more options, which take precedence.
         """
         server = RedisServer(self, *options, tcp=True)
         server.begin()
@@ -129,7 +129,7 @@ class ManyMixin(DaemonMixin):
 
     def daemon(self, *options: str) -> tuple[subprocess.Popen[str], int]:
         """
-        Start a daemon to which can be posted.
+        Start a daemon that accepts published events.
 
         @param options: more options.
         @return: the daemon and its port.
@@ -142,8 +142,8 @@ class ManyMixin(DaemonMixin):
 
     def isReady(self, port: int) -> bool:
         """
-        Whether a daemon has opened its channels: a client that comes before misses what is published
-        elsewhere in between.
+        Whether a daemon has opened its channels.  A client that connects earlier misses events
+        published elsewhere until then.
         """
         with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)) as connection:
             connection.request("GET", "/readyz", headers={"Host": "localhost"})

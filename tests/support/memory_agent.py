@@ -69,10 +69,10 @@ class AbortingTransport(MemoryTransport):
 @implementer(IResponse)
 class MemoryResponse:
     """
-    A response whose body arrives when the test says so.
+    A response whose body arrives when the test lets it.
 
-    What is written before the body is read, or while it is paused, is queued.  When the connection
-    is closed, the protocol is notified within the call, which is the worst case.
+    Data written before the body is read, or while it is paused, is queued.  When the connection is
+    closed, the protocol is notified within the call, which is the worst case.
 
     @ivar isCut: whether the reader closed the connection.
     @ivar isPaused: whether delivery is paused.
@@ -93,7 +93,7 @@ class MemoryResponse:
     ) -> None:
         """
         @param body: the body so far.
-        @param end: whether that is all of it, or the error that ends the body after it.
+        @param end: whether that is the whole body, or the error that ends the body after it.
         @param canAbort: whether the transport has C{abortConnection}.
         """
         self.code = code
@@ -148,7 +148,7 @@ class MemoryResponse:
 
     def breakOff(self, why: Exception) -> None:
         """
-        Break the body off, as Twisted reports it.
+        Cut the body off, as Twisted reports it.
         """
         self.end(ResponseFailed([Failure(why)]))
 
@@ -164,7 +164,7 @@ class MemoryResponse:
 
     def deliver(self) -> None:
         """
-        Deliver what is queued.
+        Deliver the queued data.
         """
         if self.protocol is None or self._isOver:
             return
@@ -213,7 +213,7 @@ class Taking:
 
     def take(self, count: float = inf) -> None:
         """
-        Take more.
+        Take more events.
 
         @param count: how many.
         """

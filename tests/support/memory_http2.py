@@ -31,7 +31,7 @@ class Transport(StringTransport):
     """
     The server's transport: TLS has chosen HTTP/2.
 
-    @ivar paused: whether the server reads no more.
+    @ivar paused: whether the server has paused reading.
     @ivar aborted: whether the server has aborted the connection.
     """
 
@@ -41,13 +41,13 @@ class Transport(StringTransport):
 
     def pauseProducing(self) -> None:
         """
-        Record that the server reads no more.
+        Record that the server pauses reading.
         """
         self.paused = True
 
     def resumeProducing(self) -> None:
         """
-        Record that the server reads on.
+        Record that the server resumes reading.
         """
         self.paused = False
 
@@ -63,23 +63,23 @@ class MemoryClient2:
     An HTTP/2 client: one connection to a site.
 
     @ivar http: the client's h2 connection.
-    @ivar events: what h2 has reported.
+    @ivar events: the events that h2 has reported.
     @ivar protocol: the server's protocol.
     """
 
     def __init__(self, site: Site, clock: Clock, *, hello: bool = True, **settings: int) -> None:
         """
         @param site: the server, whose reactor is the clock.
-        @param hello: whether to begin as HTTP/2 does.
-        @param settings: those of the client, by the names of h2's C{SettingCodes}.
+        @param hello: whether to send the HTTP/2 preface.
+        @param settings: the client's settings, by their names in h2's C{SettingCodes}.
         """
         self.clock = clock
         self.transport = Transport(peerAddress=IPv4Address("TCP", "192.0.2.1", 50000))
         self.protocol: Any = site.buildProtocol(self.transport.getPeer())
-        # The daemon counts its connections by a protocol around that of the site.
+        # The daemon counts its connections with a protocol that wraps the site's.
         self._inner = getattr(self.protocol, "_protocol", self.protocol)
         self.protocol.makeConnection(self.transport)
-        # What it sends may be wrong.
+        # It may send invalid data.
         self.http = h2.connection.H2Connection(
             h2.config.H2Configuration(
                 client_side=True,
@@ -105,14 +105,13 @@ class MemoryClient2:
 
     def flush(self) -> None:
         """
-        Send what h2 has to send, and receive what the server has.
+        Send h2's output, and receive the server's.
         """
         self.send(self.http.data_to_send())
 
     def send(self, data: bytes) -> None:
         """
-        Send bytes, at most 64 KiB at a time, as a socket does, and none while the server does not
-        read.
+        Send bytes, at most 64 KiB at a time, as a socket does, and only while the server reads.
         """
         while data and not self.transport.disconnecting:
             if not self.transport.paused:
@@ -123,7 +122,7 @@ class MemoryClient2:
 
     def settle(self, turns: int = 50) -> None:
         """
-        Let the server do what it has to do, and receive what it sends.
+        Let the server do its pending work, and receive what it sends.
         """
         for _ in range(turns):
             self.clock.advance(0)
@@ -159,7 +158,7 @@ class MemoryClient2:
 
     def body(self, number: int) -> bytes:
         """
-        @return: what was received of an answer.
+        @return: the part of the response received so far.
         """
         return b"".join(
             event.data

@@ -38,7 +38,7 @@ class MemoryNamesReactor(MemoryReactorClock):
     Only records calls.
     """
 
-    # Not every version of Twisted's reactor has one.
+    # Not every version of Twisted's reactor has this attribute.
     nameResolver = _Resolver()
 
     def installNameResolver(self, resolver: Any) -> Any:

@@ -1,5 +1,5 @@
 """
-What was observed of how a Mercure hub of 0.x judges tokens.
+Observations of how a Mercure hub of 0.x judges tokens.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from tests.support.vectors import mercureCases
 
 __all__ = ["NOW", "OBSERVED_KEY", "cases", "claimsOf"]
 
-#: The key of the hub that was observed.
+#: The key of the observed hub.
 OBSERVED_KEY = "!ChangeThisMercureHubJWTSecretKey!"
 
 #: The time of the tests, in seconds since 1970.
@@ -21,7 +21,7 @@ NOW = 1_800_000_000.0
 def cases(group: str, prefix: str) -> list[dict[str, Any]]:
     """
     @param prefix: how the names of the cases begin.
-    @return: what was sent, what was observed, and what our hub should do.
+    @return: the input, the observed result, and the result expected of our hub.
     """
     found = [case for case in mercureCases(group) if case["name"].startswith(prefix)]
     assert found, f"there is no case {prefix!r}"

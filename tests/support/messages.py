@@ -40,7 +40,8 @@ COMMANDS = (
     "store/sqlite/schema.py",
 )
 
-#: Modules whose errors no user of a command sees: answers over HTTP, and lines that are sent as text.
+#: Modules whose errors are invisible to users of commands: HTTP responses, and lines that are sent
+#: as text.
 ELSEWHERE = ("daemon/control.py", "daemon/sources/linesource.py")
 
 #: The modules whose exceptions applications handle.
@@ -56,12 +57,13 @@ PUBLIC = (
 #: Functions that return the reason of an error.
 ADVICE = ("_advice", "_explain", "_whatElse")
 
-#: What raises or prints a message, besides C{raise}.
+#: The functions that raise or print a message, besides C{raise}.
 _SAYS = re.compile(
     r"say|(?:get|publish|mint|parser|check)\.error|_wrong|self\._refuse|NoHub|BadRedirect|BadCertificate|StreamBroken"
 )
 
-#: Errors that no user of a command sees: answers of the server, and findings of C{check-hub}.
+#: Errors that are invisible to users of commands: responses of the server, and findings of
+#: C{check-hub}.
 _OTHER = re.compile(r"Refused|Differs|NotTried|Unverified|TypeError|sqlite3\..*|AssertionError")
 
 
@@ -81,7 +83,7 @@ def _text(node: ast.AST) -> str:
 
 def _isSentence(text: str) -> bool:
     """
-    Whether there is enough in a message to look for it.
+    Whether a message has enough text to search for.
     """
     return len(re.findall(r"[a-z]{2,}", re.sub(r"--[\w-]+", "", text))) >= 3
 
@@ -109,7 +111,7 @@ def _branches(value: ast.AST) -> Iterator[ast.AST]:
 def patterns(*globs: str) -> dict[str, str]:
     """
     @param globs: the modules, relative to the package.
-    @return: the messages in them, each with a place where it is.
+    @return: the messages in them, each with one of its places.
     """
     found: dict[str, str] = {}
     for path in sorted({path for glob in globs for path in PACKAGE.glob(glob)}):

@@ -1,6 +1,6 @@
 """
-Language models for tests: servers that speak as those of OpenAI and Anthropic do, and programs that ask
-them, in processes of their own.
+Language models for tests: servers that imitate those of OpenAI and Anthropic, and programs that use
+them, in separate processes.
 """
 
 from __future__ import annotations
@@ -30,15 +30,15 @@ __all__ = ["Model", "Program"]
 
 class Cut(Exception):
     """
-    What a model raises to cut its answer.
+    The exception with which a model cuts its answer.
     """
 
 
 class Model:
     """
-    A language model that says what a test tells it to.
+    A language model whose answers the test controls.
 
-    @ivar questions: what it was asked.
+    @ivar questions: the questions it received.
     @ivar refuses: whether it refuses to answer.
     @ivar reasons: how its answers ended.
     """
@@ -58,7 +58,7 @@ class Model:
 
     def say(self, text: str) -> None:
         """
-        Say a part of the answer.
+        Send a part of the answer.
         """
         self._said.put(text)
 
@@ -146,7 +146,7 @@ class Model:
 
     def _refusal(self, request: Request, error: object) -> Any:
         """
-        Answer 401, which the packages do not try again.
+        Respond with 401, after which the packages do not retry.
         """
         request.setResponseCode(401)
         request.setHeader("content-type", "application/json")
@@ -157,9 +157,9 @@ class Model:
 
 class Program(ProcessProtocol):
     """
-    A server in a process of its own, on a port that is known.
+    A server in its own process, on a known port.
 
-    @ivar log: what it has written.
+    @ivar log: its output.
     """
 
     transport: Any
@@ -169,10 +169,10 @@ class Program(ProcessProtocol):
     ) -> None:
         """
         @param test: the test whose cleanup stops it.
-        @param arguments: those of Python.
+        @param arguments: the arguments of Python.
         @param port: the port that it will listen on.
-        @param directory: where it runs.
-        @param more: more of its environment.
+        @param directory: its working directory.
+        @param more: further environment variables.
         """
         self.log = ""
         self.ended = False

@@ -50,7 +50,7 @@ def password(user: str = "alice", secret: str = "wonderland") -> dict[str, str]:
 
 class DaemonReactor(MemoryClock):
     """
-    A clock that keeps the ports that listen, for a daemon and its clients.
+    A clock that records the listening ports, for a daemon and its clients.
     """
 
     def __init__(self) -> None:
@@ -72,13 +72,13 @@ class DaemonReactor(MemoryClock):
 
     def spawnProcess(self, *arguments: Any, **more: Any) -> Any:
         """
-        Fail as a machine does that has too many processes.
+        Fail as a machine with too many processes does.
         """
         raise OSError(11, "Resource temporarily unavailable")
 
     def addReader(self, reader: Any) -> None:
         """
-        Keep what would be read.
+        Keep the reader.
         """
         self.reader = reader
 

@@ -1,6 +1,6 @@
 """
-A server of the live page, whose streams do what a test says: each request gets the next of the
-answers that were prepared for it.
+A server of the live page, whose streams the test controls: each request receives the next prepared
+response.
 """
 
 from __future__ import annotations
@@ -34,22 +34,23 @@ __all__ = [
 #: Where npm puts axe-core.
 AXE = "node_modules/axe-core/axe.min.js"
 
-#: What makes the clock of a page go ahead: C{ahead} is in milliseconds.  Its timers are not changed.
+#: A script that sets the clock of a page ahead: C{ahead} is in milliseconds.  Its timers are not
+#: changed.
 LATER = """
 window.ahead = 0;
 const now = Date.now.bind(Date);
 Date.now = () => now() + window.ahead;
 """
 
-#: What answers a request for a stream.
+#: A function that answers a request for a stream.
 Answer = Callable[[Request], None]
 
 
 def opens(text: str = "") -> Answer:
     """
-    Make an answer that is a stream, and stays open.
+    Make a response that is a stream, and stays open.
 
-    @param text: what it sends at first.
+    @param text: the text it sends first.
     """
 
     def answer(request: Request) -> None:
@@ -63,7 +64,7 @@ def refuses(
     status: int, headers: Mapping[str, str] = {}, body: bytes = b"", type: str = "text/plain"
 ) -> Answer:
     """
-    Make an answer that is not a stream.
+    Make a response that is not a stream.
     """
 
     def answer(request: Request) -> None:
@@ -89,9 +90,10 @@ class Source(Resource):
     """
     A page with its stream.
 
-    @ivar answers: to the next requests for the stream; after them, each gets C{otherwise}.
-    @ivar requests: for the stream, in the order they came.
-    @ivar open: those that have not ended.
+    @ivar answers: the responses to the next requests for the stream; later requests receive
+        C{otherwise}.
+    @ivar requests: the requests for the stream, in the order of their arrival.
+    @ivar open: the requests that have not ended.
     """
 
     isLeaf = True
@@ -106,7 +108,7 @@ class Source(Resource):
 
     def render(self, request: Request) -> Any:
         """
-        Answer with the page, or as a test says.
+        Respond with the page, or as the test prescribes.
         """
         if b"text/event-stream" not in (request.getHeader(b"accept") or b""):
             return self.page.render(request)
@@ -140,10 +142,10 @@ class Source(Resource):
 
 class _Sources(Resource):
     """
-    C{page/sources}: what the index receives.
+    C{page/sources}: the data of the index.
 
     @ivar told: an item for each source.
-    @ivar status: that of the answer.
+    @ivar status: the status of the response.
     """
 
     isLeaf = True
@@ -155,7 +157,7 @@ class _Sources(Resource):
 
     def render_GET(self, request: Request) -> bytes:
         """
-        Answer.
+        Respond.
         """
         request.setResponseCode(self.status)
         request.setHeader(b"content-type", b"application/json")
@@ -175,7 +177,7 @@ class _Frame(Resource):
 
     def render_GET(self, request: Request) -> bytes:
         """
-        Answer.
+        Respond.
         """
         request.setHeader(b"content-type", b"text/html; charset=utf-8")
         return (
@@ -189,7 +191,7 @@ class PageServer:
     The page of one source at C{/}, or of several, with an index and C{/all}.
 
     @ivar sources: by path.
-    @ivar told: what the index receives, see L{_Sources}.
+    @ivar told: the data of the index, see L{_Sources}.
     """
 
     def __init__(
@@ -243,7 +245,7 @@ class PageServer:
 
     async def stop(self) -> None:
         """
-        Stop listening, and cut all connections off.
+        Stop listening, and cut off all connections.
         """
         await self.server.port.stopListening()
         for connection in self.server.connections:
@@ -251,7 +253,7 @@ class PageServer:
 
     def start(self) -> None:
         """
-        Listen again, at the same port.
+        Listen again, on the same port.
         """
         self.server.port = reactor.listenTCP(
             self.server.address[1], self.server.site, 256, "127.0.0.1"
@@ -263,14 +265,14 @@ class PageCase(Browsing):
     Opens the page in Chromium.
     """
 
-    #: What a page of one source is about.
+    #: The subject of a page with one source.
     shown = Shown("/", "file", "app.log", "/srv/shop/app.log")
 
     def page(self, *shown: Shown, **options: Any) -> PageServer:
         """
         Serve the page.
 
-        @param shown: the sources; none for L{shown}.
+        @param shown: the sources; L{shown} by default.
         @param options: see L{PageServer}.
         """
         return PageServer(self, {each.path: each for each in shown or [self.shown]}, **options)
@@ -286,7 +288,7 @@ class PageCase(Browsing):
 
     async def command(self, name: str, **arguments: Any) -> Any:
         """
-        Give the browser a command of its protocol for developers.
+        Send the browser a DevTools command.
         """
         return await deferToThread(self.browser.execute_cdp_cmd, name, arguments)
 
@@ -299,14 +301,14 @@ class PageCase(Browsing):
 
     async def resize(self, width: int, height: int) -> None:
         """
-        Give the page another size.
+        Resize the page.
         """
         size = {"width": width, "height": height, "deviceScaleFactor": 1}
         await self.command("Emulation.setDeviceMetricsOverride", **size, mobile=width < 768)
 
     async def open(self, url: str) -> None:
         """
-        Go to a page; another one first, so that nothing of the last is left.
+        Open a page, after another one, so that no state of the previous page is left.
         """
         await deferToThread(self.browser.get, "about:blank")
         await deferToThread(self.browser.get, url)

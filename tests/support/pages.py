@@ -1,5 +1,5 @@
 """
-The live page in a real browser: a daemon that follows a file, and what a reader does and sees.
+The live page in a real browser: a daemon that follows a file, and a user's actions and view.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ const chips = () => Object.fromEntries(
 const isIdle = () => one("#state").dataset.state === "ok";
 """
 
-#: How many events the page keeps, as the chip of all says.
+#: The number of events that the page keeps, as the chip C{all} shows it.
 KEPT = "Number(chips().All.querySelector('.count').textContent.replaceAll(',', ''))"
 
 _shared: list[Any] = []
@@ -69,9 +69,9 @@ def _shareChromium() -> Any:
 
 def atSecond(second: int, text: str) -> str:
     """
-    Make a line with a time of its own.
+    Make a line with its own time.
 
-    @param second: how many seconds after two o'clock in the night, on a day in 2026, in UTC.
+    @param second: seconds after two o'clock at night, on a day in 2026, in UTC.
     """
     hours, rest = divmod(second, 3600)
     minutes, seconds = divmod(rest, 60)
@@ -80,8 +80,8 @@ def atSecond(second: int, text: str) -> str:
 
 class Paging(Browsing):
     """
-    Has the page of a file that it appends to.  Each test has a daemon, and so an origin, of its own;
-    the browser is shared.
+    Has the page of a file that it appends to.  Each test has a daemon, and so its own origin; the
+    browser is shared.
     """
 
     #: User name and password, as in a URL.
@@ -112,7 +112,7 @@ class Paging(Browsing):
         """
         Start the daemon, and wait until it listens.
 
-        @param more: more options.  With a C{--source}, the file is not one.
+        @param more: more options.  With a C{--source}, the file is not served.
         """
         temporary = TemporaryDirectory()
         self.addCleanup(temporary.cleanup)
@@ -132,7 +132,7 @@ class Paging(Browsing):
                 await self.ask("page/theme.css")
             except HTTPError as error:
                 error.close()
-                return  # it answers, if only that one must sign in
+                return  # It answers, even if only with a request to sign in.
             except OSError:
                 self.assertLess(reactor.seconds(), deadline)
                 await deferLater(reactor, 0.02)
@@ -152,8 +152,8 @@ class Paging(Browsing):
 
     async def keep(self, *lines: str) -> None:
         """
-        Append lines to the file, and wait until the daemon keeps them, so that they are there before
-        a page is.
+        Append lines to the file, and wait until the daemon keeps them, so that they precede any
+        page.
         """
 
         async def read() -> int:
@@ -179,7 +179,7 @@ class Paging(Browsing):
         feature = {"name": "prefers-color-scheme", "value": theme}
         await self.devtools("Emulation.setEmulatedMedia", features=[feature])
         await self.devtools("Emulation.setFocusEmulationEnabled", enabled=True)
-        await deferToThread(self.browser.get_log, "browser")  # of another test
+        await deferToThread(self.browser.get_log, "browser")  # Left by another test.
         address = f"http://{self.user}127.0.0.1:{self.port}{self.page}{fragment}"
         await deferToThread(self.browser.get, address)
         await self.until("return isIdle()")
@@ -189,7 +189,7 @@ class Paging(Browsing):
         Start the daemon, and open its page.
 
         @param more: options of the daemon.
-        @param backlog: lines that are there before.
+        @param backlog: lines that the file has before.
         @param how: as for L{open}.
         """
         await self.serveLog("--history=6000", *more)
@@ -203,7 +203,7 @@ class Paging(Browsing):
 
     async def leave(self) -> None:
         """
-        Leave the page, so that nothing of it disturbs the next test.
+        Leave the page, so that it does not affect the next test.
         """
         await deferToThread(self.browser.get, "about:blank")
 
@@ -216,9 +216,9 @@ class Paging(Browsing):
 
     async def add(self, *lines: str, events: int | None = None) -> None:
         """
-        Append to the file, and wait until the page has counted all of that.
+        Append to the file, and wait until the page has counted all new events.
 
-        @param events: how many events the lines are, by default as many as there are lines.
+        @param events: the number of events in the lines, by default one per line.
         """
         before = await self.kept()
         self.write(*lines)
@@ -266,7 +266,7 @@ class Paging(Browsing):
 
     async def frames(self, number: int = 2) -> None:
         """
-        Wait until the page was drawn some times.
+        Wait until the page has been drawn a few times.
         """
         await deferToThread(
             self.browser.execute_async_script,
@@ -277,13 +277,13 @@ class Paging(Browsing):
 
     async def devtools(self, command: str, **arguments: Any) -> Any:
         """
-        Give the browser a command of its developers' tools.
+        Send the browser a DevTools command.
         """
         return await deferToThread(self.browser.execute_cdp_cmd, command, arguments)
 
     async def resize(self, width: int, height: int) -> None:
         """
-        Give the window another size.
+        Resize the window.
         """
         await self.devtools(
             "Emulation.setDeviceMetricsOverride",
@@ -297,7 +297,7 @@ class Paging(Browsing):
         """
         Press keys, one after the other.
 
-        @param keys: characters, or names as C{"Enter"}.
+        @param keys: characters, or names such as C{"Enter"}.
         """
         for key in keys:
             written = {"Enter": "\r", "Space": " "}.get(key, key if len(key) == 1 else "")
@@ -316,7 +316,7 @@ class Paging(Browsing):
 
     async def wheel(self, by: int) -> None:
         """
-        Turn the wheel over the list.
+        Turn the mouse wheel over the list.
 
         @param by: pixels, towards the end if positive.
         """
@@ -350,7 +350,7 @@ class Paging(Browsing):
 
     async def search(self, text: str) -> None:
         """
-        Write a text into the search field, as typed at once.
+        Enter a text into the search field, in one step.
         """
         await self.run_(
             "const it = one('#search'); it.value = arguments[0];"
@@ -360,12 +360,12 @@ class Paging(Browsing):
 
     async def assertClean(self) -> None:
         """
-        Assert that the browser has nothing to complain about, such as what the policy forbids.
+        Assert that the browser reports no problem, such as a violation of the policy.
         """
         self.assertEqual(await deferToThread(self.browser.get_log, "browser"), [])
 
 
-#: Codes of keys that write nothing (UI Events, appendix A).
+#: Codes of keys that produce no character (UI Events, appendix A).
 CODES = {
     "Enter": 13,
     "Escape": 27,

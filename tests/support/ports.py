@@ -9,13 +9,14 @@ import socket
 
 __all__ = ["freePort"]
 
-#: Below those that the system gives to clients (RFC 6335, 6, and Linux's own, from 32768): else
-#: a client might be given the port of a server that is being restarted, or connect to itself there.
+#: Below those that the system assigns to clients (RFC 6335, 6, and Linux's own, from 32768):
+#: otherwise, a client might receive the port of a server that is being restarted, or connect to
+#: itself there.
 LEAST = 20_000
 MOST = 32_000
 
-#: Not the shared generator, which Hypothesis begins anew for each example, in each process with the same
-#: number: then two that run at the same time would choose the same ports.
+#: Not the shared generator: Hypothesis seeds that for each example, in each process with the same
+#: number, so two processes running at the same time would choose the same ports.
 _random = random.SystemRandom()
 
 #: Those that were returned.
@@ -35,5 +36,5 @@ def freePort() -> int:
                 _given.add(port)
                 return port
         except OSError:
-            # Another program has it.
+            # Another program uses it.
             continue

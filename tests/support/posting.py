@@ -25,15 +25,15 @@ class Publisher:
     """
     Posts one event after another, each until it is acknowledged.
 
-    @ivar name: what the data of its events begin with.
-    @ivar sent: how many events it has begun to send.
+    @ivar name: the beginning of the data of its events.
+    @ivar sent: the number of events that it has begun to send.
     @ivar ids: the IDs of those that were acknowledged.
-    @ivar repeated: how many had to be sent again, since it is unknown whether they were stored.
+    @ivar repeated: the number of events sent again, since it was unknown whether they were stored.
     """
 
     def __init__(self, test: TestCase, ports: Sequence[int], name: str, pause: float = 0.0) -> None:
         """
-        @param ports: where daemons listen: each time that one fails, it is the next one's turn.
+        @param ports: the ports of the daemons: whenever one fails, the next one is tried.
         @param name: its name.
         @param pause: how many seconds to wait after each event.
         """
@@ -76,7 +76,7 @@ class Publisher:
             if response.status == 200 and response.complete:
                 self.ids.append(json.loads(response.body)["id"])
                 return
-            # A daemon that is about to end, or whose store is away, says 503.
+            # A daemon that is shutting down, or has lost its store, responds with 503.
             assert response.status in (None, 503), (response.status, response.body)
             self._failed()
             self.repeated += 1

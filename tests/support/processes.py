@@ -1,5 +1,5 @@
 """
-What the system tells of a process.
+What the system reports about a process.
 """
 
 from __future__ import annotations

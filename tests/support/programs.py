@@ -1,5 +1,5 @@
 """
-Programs of asyncio, for tests of what runs them.
+Asyncio programs, for tests of the code that runs them.
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ class Watched:
     """
     An asynchronous generator that waits, and reports how it ended.
 
-    @ivar log: what happened.
-    @ivar release: lets it go on.
+    @ivar log: the events of its life.
+    @ivar release: lets it continue.
     @ivar cleanUp: lets it clean up.
     """
 

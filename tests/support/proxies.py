@@ -35,7 +35,7 @@ http {{
 }}
 """
 
-#: Caddy's configuration before that of the site.
+#: The part of Caddy's configuration that precedes the site's.
 CADDY = """
 {{
     admin off
@@ -48,11 +48,11 @@ def startProxy(
     case: SynchronousTestCase, directory: Path, command: Sequence[str | Path], port: int
 ) -> None:
     """
-    Run a proxy until the test is over.
+    Run a proxy until the test ends.
 
     @param directory: where it may write.
-    @param command: what runs it in the foreground.
-    @param port: the port on which it listens then.
+    @param command: the command that runs it in the foreground.
+    @param port: the port on which it then listens.
     """
     name, *arguments = command
     said = directory / "proxy.log"
@@ -79,11 +79,11 @@ def startProxy(
 
 def startNginx(case: SynchronousTestCase, directory: Path, text: str, port: int) -> None:
     """
-    Run nginx until the test is over.
+    Run nginx until the test ends.
 
     @param directory: where its files are.
-    @param text: what is to be included in C{http}.
-    @param port: the port on which it listens then.
+    @param text: the configuration to include in C{http}.
+    @param port: the port on which it then listens.
     """
     (directory / "sse.conf").write_text(text, encoding="utf-8")
     configuration = directory / "nginx.conf"
@@ -93,11 +93,11 @@ def startNginx(case: SynchronousTestCase, directory: Path, text: str, port: int)
 
 def startHAProxy(case: SynchronousTestCase, directory: Path, text: str, port: int) -> None:
     """
-    Run HAProxy until the test is over.
+    Run HAProxy until the test ends.
 
     @param directory: where its files are.
     @param text: its frontend and backend.
-    @param port: the port on which it listens then.
+    @param port: the port on which it then listens.
     """
     configuration = directory / "haproxy.cfg"
     configuration.write_text(f"global\n    hard-stop-after 1s\n\n{text}", encoding="utf-8")
@@ -106,11 +106,11 @@ def startHAProxy(case: SynchronousTestCase, directory: Path, text: str, port: in
 
 def startCaddy(case: SynchronousTestCase, directory: Path, text: str, port: int) -> None:
     """
-    Run Caddy until the test is over.
+    Run Caddy until the test ends.
 
     @param directory: where its files are.
     @param text: its site.
-    @param port: the port on which it listens then.
+    @param port: the port on which it then listens.
     """
     configuration = directory / "Caddyfile"
     configuration.write_text(CADDY.format(directory=directory) + text, encoding="utf-8")

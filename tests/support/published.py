@@ -1,5 +1,5 @@
 """
-An observer that records what is published in a channel.
+An observer that records the events published in a channel.
 """
 
 from __future__ import annotations

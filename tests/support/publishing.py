@@ -14,7 +14,7 @@ from twisted_sse import Channel, MessageEvent
 from twisted_sse.hub import PublishResource
 from twisted_sse.testing import MemoryClient, MemoryStream
 
-#: A token that may publish, and how it is sent.
+#: A token that allows publishing, and the header that carries it.
 TOKEN = "dG9rZW4.1-_~+/=="
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
 
@@ -25,7 +25,7 @@ LINES = {"Content-Type": "application/x-ndjson"}
 
 def answered(response: MemoryStream) -> dict[str, Any]:
     """
-    @return: the JSON of a response that is complete.
+    @return: the JSON of a complete response.
     """
     assert response.complete, response.text
     assert response.headers["Content-Type"] == "application/json", response.headers
@@ -47,7 +47,7 @@ class PublishTestCase(SynchronousTestCase):
         """
         Make the resource.
 
-        @param options: its own; C{anonymous} is true if there are none.
+        @param options: its options; without any, C{anonymous} is true.
         """
         self.channel = Channel() if channel is None else channel
         self.resource = PublishResource(self.channel, **options or {"anonymous": True})
@@ -58,13 +58,13 @@ class PublishTestCase(SynchronousTestCase):
 
     def published(self) -> list[MessageEvent]:
         """
-        @return: what the subscriber has received.
+        @return: the events that the subscriber has received.
         """
         return [event for event in self.subscriber.events if event.type != "stream-position"]
 
     def data(self) -> list[str]:
         """
-        @return: the data of what the subscriber has received.
+        @return: the data of the events that the subscriber has received.
         """
         return [event.data for event in self.published()]
 
@@ -82,8 +82,8 @@ class PublishTestCase(SynchronousTestCase):
 
     def assertPublished(self, response: MemoryStream, *data: str) -> None:
         """
-        Assert that a request was answered with the IDs of what was published by it, and that this
-        is all that was published so far.
+        Assert that the response has the IDs of the events that the request published, and that
+        nothing else was published so far.
         """
         self.assertEqual(response.status, 200, response.text)
         published = self.published()
@@ -96,8 +96,8 @@ class PublishTestCase(SynchronousTestCase):
         """
         Assert that nothing was published.
 
-        @param said: what the answer says.
-        @return: the answer.
+        @param said: the text of the response.
+        @return: the response.
         """
         self.assertEqual(response.status, status, response.text)
         answer = answered(response)

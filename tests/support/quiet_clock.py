@@ -1,5 +1,5 @@
 """
-A clock for models, which decide themselves when there is a turn of the reactor.
+A clock for models, which decide themselves when to run a reactor turn.
 """
 
 from __future__ import annotations

@@ -42,7 +42,7 @@ class Peer:
     The transport of a connection, and the server at its other end.
 
     @ivar asked: the commands received, and not answered yet.
-    @ivar isClosed: whether we have closed the connection.
+    @ivar isClosed: whether our side has closed the connection.
     """
 
     def __init__(self, clock: Clock, protocol: Any) -> None:
@@ -63,7 +63,7 @@ class Peer:
 
     def abortConnection(self) -> None:
         """
-        Close the connection, which is reported in another turn, as a reactor does.
+        Close the connection, and report it in another turn, as a reactor does.
         """
         if not self.isClosed:
             self.isClosed = True
@@ -82,7 +82,7 @@ class Peer:
 
     def enter(self, *replies: Any, info: str = "redis_version:7.0.15\r\n") -> list[list[str]]:
         """
-        Answer what is asked at the beginning.
+        Answer the first commands of a connection.
 
         @param replies: the answers to all but the last three commands.
         @param info: the answer to C{INFO}.
@@ -99,10 +99,10 @@ class Peer:
 
 class FakeConnection:
     """
-    What is asked over a connection.
+    The commands on a connection.
 
-    @ivar asked: the commands that are not answered yet, with what is fired with their replies.
-    @ivar patience: for how long the last could wait, in seconds.
+    @ivar asked: the commands that are not answered yet, with the L{Deferred}s for their replies.
+    @ivar patience: the timeout of the last command, in seconds.
     @ivar isOver: whether it was closed.
     @ivar why: the reason for closing it.
     """
@@ -133,7 +133,7 @@ class FakeConnection:
 
     def answer(self, *replies: Any) -> tuple[Any, ...]:
         """
-        Answer the first.
+        Answer the first command.
         """
         commands, answered = self.asked.pop(0)
         assert len(commands) == len(replies), commands
@@ -152,9 +152,9 @@ class FakeConnection:
 
 class FakeLink:
     """
-    A link that connects when a test says so.
+    A link that connects when the test lets it.
 
-    @ivar done: what was done with it.
+    @ivar done: the calls that it received.
     """
 
     def __init__(self, up: Callable[[Any], object], down: Callable[[str], object]) -> None:
@@ -186,13 +186,13 @@ class FakeLink:
 
     def start(self) -> None:
         """
-        Note that it was started.
+        Record the start.
         """
         self.done.append("start")
 
     def stop(self) -> None:
         """
-        Note that it was stopped.
+        Record the stop.
         """
         self.done.append("stop")
         if self.connection is not None:
@@ -201,14 +201,14 @@ class FakeLink:
 
     def confirm(self) -> None:
         """
-        Note that it is of use.
+        Record that it works.
         """
         self.done.append("confirm")
         self.why = None
 
     def renew(self, why: str) -> None:
         """
-        Note that it is to connect again.
+        Record that it should reconnect.
         """
         self.done.append("renew")
         if self.connection is not None:
@@ -216,7 +216,7 @@ class FakeLink:
 
     def move(self, host: str, port: int) -> None:
         """
-        Note where it is to connect.
+        Record the address to connect to.
         """
         self.done.append((host, port))
         if self.connection is not None:
@@ -225,13 +225,13 @@ class FakeLink:
 
 class Streams:
     """
-    Answers what is asked about one stream at once, in place of L{Commands
+    Answers commands about one stream immediately, in place of L{Commands
     <twisted_sse.store.redis.commands.Commands>}.
 
     @ivar entries: the entries: the ID, and the names and values of the fields in turn.
     @ivar asked: all commands.
-    @ivar refusal: an error with which everything is answered.
-    @ivar failure: how everything fails.
+    @ivar refusal: an error with which every command is answered.
+    @ivar failure: the failure of every command.
     """
 
     def __init__(self, clock: IReactorTime | None = None) -> None:

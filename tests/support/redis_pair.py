@@ -16,8 +16,8 @@ from tests.support.redis_server import RedisServer
 
 __all__ = ["Pair"]
 
-#: A killed process loses nothing that was written, whether or not it is on the disk; a replica is
-#: sent everything at once, however much that is.
+#: A killed process loses nothing that it has written, whether or not it is on the disk.  A replica
+#: receives everything immediately, however much that is.
 LASTING = (
     *("--appendonly", "yes", "--appendfsync", "no", "--repl-diskless-sync-delay", "0"),
     *("--client-output-buffer-limit", "normal", "0", "0", "0"),
@@ -45,7 +45,7 @@ class _Forwarder(ProxyServer):
 
     def connectionLost(self, reason: Failure | None = None) -> None:
         """
-        Forget it.
+        Forget the connection.
         """
         self.factory.connections.discard(self)
         super().connectionLost(reason)
@@ -61,7 +61,7 @@ class _Forwarder(ProxyServer):
 
 class _Forwarding(ProxyFactory):
     """
-    Connects to the master.
+    Connects clients to the master.
     """
 
     protocol = _Forwarder
@@ -108,7 +108,7 @@ class Pair:
 
     async def inSync(self) -> None:
         """
-        Wait until the replica has what the master has, and is sent what comes.
+        Wait until the replica has all data of the master, and follows it.
         """
         master = self.master.replication()["master_repl_offset"]
 
@@ -128,20 +128,20 @@ class Pair:
 
     def shut(self) -> None:
         """
-        Cut off all connections, and accept none.
+        Cut off all connections, and accept no others.
         """
         self._forwarding.isShut = True
         self.cut()
 
     def reopen(self) -> None:
         """
-        Let everybody in again.
+        Accept connections again.
         """
         self._forwarding.isShut = False
 
     def swap(self) -> None:
         """
-        Kill the master, and lead to the replica from now on, which is to be the master already.
+        Kill the master, and connect to the replica from now on, which must be the master already.
         """
         self.cut()
         self.master.kill()

@@ -1,5 +1,5 @@
 """
-A Redis server of a test's own, and what may happen to it.
+A Redis server for a test, and the faults it may have.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ Entry = tuple[str, dict[str, str]]
 
 class RedisServer:
     """
-    A server that listens on a UNIX socket in a directory of its own, and on a port if it must.
+    A server that listens on a UNIX socket in its own directory, and on request on a port.
 
     @ivar path: the UNIX socket.
     @ivar url: its URL.
@@ -62,7 +62,7 @@ class RedisServer:
 
     def begin(self) -> None:
         """
-        Start the server, and do not wait until it answers.
+        Start the server, without waiting until it answers.
         """
         # Not the shell's pipes: they would stay open as long as the server runs.
         self._process = subprocess.Popen(
@@ -89,7 +89,7 @@ class RedisServer:
 
     def isReady(self) -> bool:
         """
-        Tell whether it answers.
+        Whether it answers.
         """
         assert self._process is not None and self._process.poll() is None, "Redis has ended"
         try:
@@ -155,35 +155,35 @@ class RedisServer:
         process, self._process = self._process, None
         if process is not None:
             process.kill()
-            # If it was stopped it ends all the same.
+            # A stopped process ends all the same.
             process.wait()
             with suppress(FileNotFoundError):
                 os.remove(self.path)
 
     def stop(self) -> None:
         """
-        Freeze the server: it answers nothing, and closes nothing.
+        Freeze the server: it neither answers nor closes connections.
         """
         assert self._process is not None
         os.kill(self._process.pid, signal.SIGSTOP)
 
     def goOn(self) -> None:
         """
-        Let it go on.
+        Resume the server.
         """
         assert self._process is not None
         os.kill(self._process.pid, signal.SIGCONT)
 
     def replication(self) -> dict[str, str]:
         """
-        @return: what it says of its master and replicas.
+        @return: its report about its master and replicas.
         """
         lines = self.ask("INFO", "replication").splitlines()
         return {name: value for name, _, value in (line.partition(":") for line in lines)}
 
     def entries(self, key: str, after: str = "") -> list[Entry]:
         """
-        @param after: the ID of an entry; empty for the place before the first.
+        @param after: the ID of an entry; empty for the position before the first.
         @return: the entries of a stream that follow that one.
         """
         return [
@@ -200,14 +200,14 @@ class RedisServer:
 
     def connections(self) -> list[str]:
         """
-        @return: the names of the connections that stores have.
+        @return: the names of the stores' connections.
         """
         return re.findall(r" name=(twisted-sse:\S+)", self.ask("CLIENT", "LIST"))
 
 
 class Sentinel(RedisServer):
     """
-    A Sentinel, which watches a server, and promotes a replica when that has ended.
+    A Sentinel, which watches a server, and promotes a replica when the server ends.
     """
 
     def __init__(self, test: TestCase, watched: RedisServer, *arguments: str) -> None:
@@ -278,7 +278,7 @@ class _Half(Protocol):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """
-        Tell the other end, unless the network is cut.
+        Close the other end, unless the network is cut.
         """
         self._isOver = True
         self._proxy.halves.pop(self, None)
@@ -297,8 +297,8 @@ def _once(factory: Factory) -> Any:
 
 class Proxy:
     """
-    A network between a store and a server, which can be cut: then nothing arrives, and nothing is
-    closed.
+    A network between a store and a server, which can be cut: then nothing arrives, and no
+    connection closes.
 
     @ivar url: the URL of the server through it.
     @ivar to: the UNIX socket of the server.
@@ -323,7 +323,7 @@ class Proxy:
 
     def mend(self) -> None:
         """
-        Connect the network again: what was sent meanwhile arrives now.
+        Restore the network: data sent meanwhile arrives now.
         """
         self.isCut = False
         for half in list(self.halves):
@@ -343,9 +343,9 @@ class Proxy:
 
 class RedisTestCase(TestCase):
     """
-    A test of stores in a Redis server of its own.
+    A test of stores with its own Redis server.
 
-    @ivar arguments: those of the server.
+    @ivar arguments: the arguments of the server.
     @ivar server: the server.
     """
 
@@ -379,7 +379,7 @@ class RedisTestCase(TestCase):
 
     def flushLogged(self) -> list[str]:
         """
-        @return: what was logged about stores and channels since the last time.
+        @return: the log messages about stores and channels since the last call.
         """
         logged, self._logged[:] = [eventAsText(event) for event in self._logged], []
         return logged

@@ -1,5 +1,5 @@
 """
-Processes that share a Redis server, as far as a test needs them: a store, a channel, and readers.
+Simulated processes that share a Redis server: each has a store, a channel, and readers.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ from twisted_sse.store import NotStored, RedisStore
 
 __all__ = ["RESET", "Reader", "Side", "SidesTestCase"]
 
-#: What a reader notes when it receives a reset.
+#: A reader's note that it may have missed events.
 RESET = "reset"
 
 
 class Reader:
     """
-    A client that remembers what it has received, over its connections.
+    A client that remembers what it has received, across reconnections.
 
     @ivar got: the data of the events, and L{RESET}.
-    @ivar lastEventID: with which it resumes.
+    @ivar lastEventID: the ID with which it resumes.
     """
 
     def __init__(self, server: Server) -> None:
@@ -45,7 +45,7 @@ class Reader:
 
     def look(self) -> list[str]:
         """
-        @return: what was received until now.
+        @return: everything received so far.
         """
         for event in self.response.events:
             if event.type == "stream-reset":
@@ -67,7 +67,7 @@ class Reader:
 
 class Side:
     """
-    One process: a channel with a store of its own, and a server.
+    One process: a channel with its own store, and a server.
     """
 
     def __init__(
@@ -124,7 +124,7 @@ class SidesTestCase(RedisTestCase, LiveTestCase):
 
     async def assertGot(self, *expected: str, readers: list[Reader] | None = None) -> None:
         """
-        Wait until all readers have what they should have, and no more.
+        Wait until all readers have exactly the expected events.
         """
         wanted = list(expected)
         for reader in self.readers if readers is None else readers:
@@ -136,7 +136,7 @@ class SidesTestCase(RedisTestCase, LiveTestCase):
 
     async def isAway(self, isAway: bool = True) -> None:
         """
-        Wait until both processes notice that the server is away, or that it is back.
+        Wait until both processes notice that the server is unreachable, or reachable again.
         """
         for side in self.one, self.two:
             await until(
@@ -146,7 +146,7 @@ class SidesTestCase(RedisTestCase, LiveTestCase):
 
     def failed(self, side: Side, data: str) -> Deferred[NotStored]:
         """
-        Publish an event that is not stored.
+        Publish an event whose storing fails.
 
         @return: fires with the reason.
         """
@@ -162,7 +162,7 @@ class SidesTestCase(RedisTestCase, LiveTestCase):
 
     def assertSaid(self, *expected: str) -> None:
         """
-        Assert that these lines were logged by stores, and no others: each begins the text of one.
+        Assert that stores logged exactly these messages: each text is the beginning of one.
         """
         logged = [line for line in self.flushLogged() if "twisted_sse.channel" not in line]
         self.assertEqual(len(logged), len(expected), logged)

@@ -5,8 +5,8 @@ What a test needs from the machine, declared once for both runners.
     ... class ServedTests(TestCase):
     ...     ...
 
-If the machine lacks it, trial and pytest skip the test with a reason that says what would help.
-With C{SSE_REQUIRE=all} in the environment nothing is skipped: the test runs, and fails.
+If the machine lacks it, trial and pytest skip the test, with a reason that names the remedy.  With
+C{SSE_REQUIRE=all} in the environment nothing is skipped: the test runs, and fails.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ _Test = TypeVar("_Test", bound=Callable[..., object])
 
 def nothingMayBeLeftOut() -> bool:
     """
-    Tell whether a test that cannot run is a failure: C{SSE_REQUIRE=all}.
+    Whether a test that cannot run is a failure: C{SSE_REQUIRE=all}.
     """
     return os.environ.get("SSE_REQUIRE") == "all"
 
@@ -83,7 +83,7 @@ def _browser() -> str | None:
 
 def findFirefox() -> str | None:
     """
-    Find Firefox, which Debian names for its long support.
+    Find Firefox, which has another name in Debian (the extended support release).
     """
     return shutil.which("firefox-esr") or shutil.which("firefox")
 
@@ -189,14 +189,14 @@ _PROBES = {
     "root": _root,
 }
 
-#: All that a test may need.
+#: Everything that a test may need.
 MARKERS = tuple(_PROBES)
 
 
 @cache
 def missing(name: str) -> str | None:
     """
-    Check what a marker stands for.
+    Check whether the machine provides what a marker stands for.
 
     @param name: one of L{MARKERS}.
     @return: C{None} if the machine has it, else the marker and the reason.

@@ -61,7 +61,7 @@ class ResourceTestCase(SynchronousTestCase):
 
     def assertNothingLeft(self) -> None:
         """
-        Assert that no stream and no delayed call is left.
+        Assert that no stream or delayed call is left.
         """
         self.assertEqual(self.resource.streams, frozenset())
         self.client.clock.settle()

@@ -62,7 +62,7 @@ class DriverTestCase(SynchronousTestCase):
 
     def assertGone(self) -> None:
         """
-        Assert that the stream is closed and nothing of it is left.
+        Assert that the stream is closed and has left nothing behind.
         """
         self.assertTrue(self.stream.closed)
         self.assertIsNone(self.stream.request)

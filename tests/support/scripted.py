@@ -1,5 +1,5 @@
 """
-A server for tests of clients, with a script of what it does for each request.
+A scripted server for tests of clients.
 """
 
 from __future__ import annotations

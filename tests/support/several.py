@@ -32,7 +32,7 @@ __all__ = ["Follower", "Several", "SeveralTestCase", "childrenOf", "pause"]
 
 def childrenOf(pid: int) -> list[int]:
     """
-    @return: the processes that a process has started, and that run, the oldest first.
+    @return: the running children of a process, the oldest first.
     """
     path = Path(f"/proc/{pid}/task/{pid}/children")
     return [int(each) for each in path.read_text().split() if isAlive(int(each))]
@@ -64,9 +64,9 @@ class Several:
     ) -> None:
         """
         @param options: more options.
-        @param port: where it listens; 0 if the options say it.
+        @param port: its port; 0 if the options set it.
         @param command: the command, without options.
-        @param more: how to run it otherwise.
+        @param more: further arguments for the process.
         """
         self.port = freePort() if port is None else port
         self._log = directory / "log"
@@ -83,7 +83,7 @@ class Several:
 
     def log(self) -> str:
         """
-        @return: what it has written.
+        @return: its output so far.
         """
         return self._log.read_text()
 
@@ -112,7 +112,7 @@ class Several:
         """
         Make a request.
 
-        @return: the status and the body; 0 if it cannot be reached.
+        @return: the status, or 0 if it is unreachable, and the body.
         """
         method = "GET" if body is None else "POST"
         head = f"{method} {path} HTTP/1.0\r\nHost: localhost\r\nContent-Type: text/plain\r\n"
@@ -162,7 +162,7 @@ class Several:
 
     def kill(self) -> None:
         """
-        End it at once; its children follow.
+        Kill it; its children follow.
         """
         self.process.kill()
         self.process.wait()
@@ -172,8 +172,8 @@ class Follower:
     """
     A client that resumes.
 
-    @ivar events: what it has received.
-    @ivar failures: what has gone wrong between.
+    @ivar events: the events it has received.
+    @ivar failures: the failures in between.
     """
 
     def __init__(self, url: str, **more: Any) -> None:
@@ -206,7 +206,7 @@ class Follower:
     @property
     def resets(self) -> int:
         """
-        How often something was lost.
+        How often events were lost.
         """
         return sum([each.type in ("stream-reset", "stream-gap") for each in self.events])
 
@@ -239,7 +239,7 @@ class SeveralTestCase(LiveTestCase):
         children = daemon.children() if daemon.process.poll() is None else []
         daemon.kill()
         for child in children:
-            # One that was stopped does not see the end of its parent.
+            # A stopped child does not notice the end of its parent.
             try:
                 os.kill(child, signal.SIGKILL)
             except ProcessLookupError:
@@ -259,7 +259,7 @@ class SeveralTestCase(LiveTestCase):
 
         @param arguments: more of its arguments.
         """
-        # It needs a library that other tests of processes do not need.
+        # It needs a library that other tests of processes do not.
         from tests.support.redis_server import RedisServer
 
         return await RedisServer(self, *arguments).start()

@@ -1,8 +1,8 @@
 """
-A server in memory that makes the IDs of the events, as Redis does, and stores that any number of
-processes have there.
+A server in memory that makes the IDs of the events, as Redis does, and the stores of any number of
+processes that use it.
 
-Requests and answers take a turn of the reactor each, and so does what a store receives.
+Requests, answers and notifications take a reactor turn each.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ __all__ = ["Server", "SharedStore"]
 
 _Result = TypeVar("_Result")
 
-#: For how many seconds a store waits for an answer, and after how many it tries again.
+#: A store's timeout for an answer, and its delay before it tries again, in seconds.
 TIMEOUT = 0.05
 PAUSE = 0.01
 
-#: An ID; or the place before the record that has the ID.
+#: An ID; or the position before the record with that ID.
 PLACE = re.compile(r"(<?)([1-9][0-9]{0,18})-0")
 
-#: The place before the first record of all.
+#: The position before the very first record.
 BEGINNING = "0-0"
 
 
@@ -57,8 +57,8 @@ class Stream:
     """
     The records of one channel.
 
-    @ivar kept: those that are kept.
-    @ivar all: the events of all that there ever were.
+    @ivar kept: the records that are kept.
+    @ivar all: the events of all records ever appended.
     """
 
     def __init__(self) -> None:
@@ -70,7 +70,7 @@ class Stream:
 
     def add(self, records: Sequence[Record], key: str | None, most: int) -> Sequence[str]:
         """
-        Add records, unless the key was used.
+        Add records, unless the key has been used.
         """
         content = fingerprint(records)
         if key is not None and key in self.keys:
@@ -95,9 +95,9 @@ class Stream:
 
     def after(self, place: str | None) -> list[Kept]:
         """
-        Find what directly follows a place.
+        Find the records that directly follow a position.
 
-        The rule: what begins with the record itself, that directly follows it.
+        The rule: records that begin with the record itself directly follow it.
         """
         if place is None:
             return self.kept
@@ -151,13 +151,13 @@ class SharedStore:
 
     def problem(self) -> str | None:
         """
-        Tell what is the matter.
+        Report what is wrong.
         """
         return "the server is away" if self.isAway else self.refused
 
     def close(self) -> Deferred[None]:
         """
-        Close the logs, when what was asked has been answered.
+        Close the logs, once all requests have been answered.
         """
         if self._requests and not self.isAway:
             return self.ask(lambda: None, StoreAway).addBoth(lambda _: self.kill())
@@ -166,7 +166,7 @@ class SharedStore:
 
     def kill(self) -> None:
         """
-        End at once.
+        End immediately.
         """
         self.isClosed = True
         for log in list(self.logs):
@@ -180,7 +180,7 @@ class SharedStore:
 
     def later(self, work: Callable[[], object], seconds: float = 0) -> None:
         """
-        Do something in a later turn; what has no time of its own in the same order.
+        Do something in a later turn; calls without a time of their own keep their order.
         """
 
         def run() -> None:
@@ -207,7 +207,7 @@ class SharedStore:
         """
         Ask the server.
 
-        @param failing: makes the failure if there is no answer.
+        @param failing: makes the failure if no answer arrives.
         """
         if self.isClosed:
             return fail(failing())
@@ -308,7 +308,7 @@ class SharedLog:
         self, after: str | None, maxBytes: int, topics: frozenset[str] | None = None
     ) -> Deferred[Sequence[Record]]:
         """
-        Read what follows a place.
+        Read the records after a position.
         """
         if self.isClosed:
             return fail(StoreAway("the log is closed"))
@@ -318,7 +318,7 @@ class SharedLog:
             left = maxBytes
             for number, record in self.stream.after(after):
                 if number > self.number:
-                    # The tail is not told of it yet.
+                    # The tail has not received it yet.
                     break
                 if topics is None or topics.intersection(record.topics):
                     left -= len(record.event.encode())
@@ -331,7 +331,7 @@ class SharedLog:
 
     def close(self) -> Deferred[None]:
         """
-        Close the log, when what was asked has been answered.
+        Close the log, once all requests have been answered.
         """
         if self.isClosed or self.store.isClosed or self.store.isAway:
             self.leave()
@@ -340,7 +340,7 @@ class SharedLog:
 
     def leave(self) -> None:
         """
-        Tell the tail nothing more.
+        Stop notifying the tail.
         """
         if not self.isClosed:
             self.isClosed = True
@@ -353,7 +353,7 @@ class SharedLog:
 
     def follow(self) -> None:
         """
-        Tell the tail what is new.
+        Pass new records to the tail.
         """
         if self.isClosed or self.store.isAway or self.number == self.stream.number:
             return

@@ -1,5 +1,5 @@
 """
-A clock for models that talk to a real server: a small reactor that runs only when it is asked to.
+A clock for models that talk to a real server: a small reactor that runs only on request.
 """
 
 from __future__ import annotations
@@ -40,14 +40,14 @@ class _Transport:
 
     def flush(self) -> None:
         """
-        Send what there is room for.
+        Send as much as there is room for.
         """
         try:
             sent = self.socket.send(self.waiting) if self.waiting else 0
         except BlockingIOError:
             return
         except OSError:
-            # Reading says so, too.
+            # Reading reports it, too.
             return
         self.waiting = self.waiting[sent:]
 
@@ -68,7 +68,7 @@ class _Transport:
 
     def abortConnection(self) -> None:
         """
-        Close the connection, which is reported in another turn.
+        Close the connection, and report it in another turn.
         """
         self.clock.callLater(0, self.lose, ConnectionAborted())
 
@@ -76,7 +76,7 @@ class _Transport:
 
     def lose(self, why: Exception) -> None:
         """
-        The connection is closed.
+        The connection has closed.
         """
         if self in self.clock.transports:
             del self.clock.transports[self]
@@ -86,7 +86,7 @@ class _Transport:
 
 class _Connector:
     """
-    An attempt to connect, which is over in the next turn.
+    An attempt to connect, which ends in the next turn.
     """
 
     def __init__(self, clock: SocketClock, address: str, factory: Any) -> None:
@@ -99,7 +99,7 @@ class _Connector:
 
     def getDestination(self) -> UNIXAddress:
         """
-        @return: where it connects to.
+        @return: the address to which it connects.
         """
         return UNIXAddress(self._address)
 
@@ -125,10 +125,10 @@ class _Connector:
 
 class SocketClock(MemoryClock):
     """
-    A clock that also moves bytes between UNIX sockets, and whose time is real.
+    A clock that also moves bytes between UNIX sockets, in real time.
 
     @ivar transports: the connections.
-    @ivar answers: waits until the server has done everything that it was asked until now.
+    @ivar answers: waits until the server has done everything requested so far.
     """
 
     def __init__(self, answers: Callable[[], object]) -> None:
@@ -156,7 +156,7 @@ class SocketClock(MemoryClock):
 
     def settle(self) -> None:
         """
-        Make turns until nothing is left to do now, and nothing more arrives.
+        Run turns until nothing is left to do and nothing more arrives.
         """
         for _ in range(1000):
             super().settle()

@@ -12,7 +12,7 @@ from tests.support.scripted import ScriptedServer
 from twisted_sse.client import Backoff, EventSource
 from twisted_sse.client.asking import RequestURL
 
-#: Reconnects at once.
+#: Reconnects immediately.
 QUICK = Backoff(initial=0)
 
 ONE = b"id: 1\ndata: one\n\n"

@@ -25,7 +25,7 @@ class StoreTestCase(ChannelTestCase):
         """
         self.kept: dict[str, Content] = {}
         self.time = MemoryClock()
-        # Its waits are random: these are short, beside the seconds that the tests are about.
+        # The store's delays are random; these are short compared to the seconds in the tests.
         self.patch(storage, "BACKOFF", Backoff(initial=0.1, maximum=1.0))
 
     def start(
@@ -54,7 +54,7 @@ class StoreTestCase(ChannelTestCase):
 
     def settle(self, turns: int = 40) -> None:
         """
-        Let the store and the channel work.
+        Let the store and the channel do their work.
         """
         self.time.pump([0.01] * turns)
 
@@ -69,6 +69,6 @@ class StoreTestCase(ChannelTestCase):
     @property
     def content(self) -> Content:
         """
-        What is kept of the channel.
+        The channel's stored content.
         """
         return self.kept["news"]

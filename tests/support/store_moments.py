@@ -1,10 +1,11 @@
 """
-A program that lets a process with a store live until each of its statements, one after the other::
+A program that runs a process with a store up to each of its statements in turn::
 
     python -m tests.support.store_moments FOLDER before|after|full
 
-The process dies before or after the statement, or that says that the disk is full.  The files are
-C{FOLDER/1.db} and so on, copies of C{FOLDER/before.db}; for each event that was stored it prints the number, the data and the ID.
+The process dies before or after the statement, or the statement fails because the disk is full.
+The files are C{FOLDER/1.db} and so on, copies of C{FOLDER/before.db}; for each event that was
+stored it prints the number, the data and the ID.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from twisted_sse.store.sqlite.writer import Writer
 
 class _Log:
     """
-    A log without a reactor, which writes down what was stored.
+    A log without a reactor, which records what was stored.
     """
 
     def __init__(self, state: State, name: str) -> None:
@@ -65,7 +66,7 @@ class _Log:
 
 def _life(path: str, first: int) -> None:
     """
-    All that a store does, without threads: it is opened, stores and drops something, and is closed.
+    Everything a store does, without threads: it opens, stores and drops something, and closes.
     """
     it = File(path, False)
 
@@ -98,11 +99,11 @@ def _life(path: str, first: int) -> None:
 
 def live(path: str, first: int, stop: int, how: str) -> bool:
     """
-    Let a process live until a statement.
+    Run a process up to a statement.
 
-    @param first: what the data of the events begin with.
+    @param first: the beginning of the data of the events.
     @param stop: the number of the statement.
-    @return: whether it was that long.
+    @return: whether it got that far.
     """
     child = os.fork()
     if child:

@@ -35,7 +35,7 @@ __all__ = [
 
 class World:
     """
-    A kind of store, and what there is of it besides the processes.
+    A kind of store, and the part of it that exists outside the processes.
 
     @ivar delivers: whether events are handed to subscribers before they are stored.
     """
@@ -51,7 +51,7 @@ class World:
 
     def kill(self) -> None:
         """
-        The process has ended, and closed nothing.
+        The process has ended without closing anything.
         """
 
     def stored(self) -> dict[str | None, str | None]:
@@ -79,14 +79,14 @@ class World:
     @property
     def dropped(self) -> int:
         """
-        How many events were stored and are not kept any more.
+        The number of events that were stored and have since been dropped.
         """
         return 0
 
 
 class ListWorld(World):
     """
-    The store over a list.
+    A store over a list.
     """
 
     def __init__(self) -> None:
@@ -102,7 +102,7 @@ class ListWorld(World):
 
     def stored(self) -> dict[str | None, str | None]:
         """
-        Look at the list.
+        Read the list.
         """
         return {row.record.event.data: row.record.event.id for row in self.rows if row.record}
 
@@ -115,7 +115,7 @@ class ListWorld(World):
 
 class DelayedWorld(ListWorld):
     """
-    The same, with delays.
+    The same store, with delays.
     """
 
     def begin(self, clock: QuietClock) -> EventStore:
@@ -127,7 +127,7 @@ class DelayedWorld(ListWorld):
 
 class LateWorld(DelayedWorld):
     """
-    The same, and subscribers get only what is stored.
+    The same store, from which subscribers receive only stored events.
     """
 
     delivers = "stored"
@@ -135,7 +135,7 @@ class LateWorld(DelayedWorld):
 
 class SharedWorld(World):
     """
-    The store that makes the IDs.
+    A store that makes the IDs.
     """
 
     delivers = "stored"
@@ -163,7 +163,7 @@ class SharedWorld(World):
 
     def stored(self) -> dict[str | None, str | None]:
         """
-        Look at the server.
+        Read the server.
         """
         return {event.data: event.id for event in self.server.stream("news").all}
 
@@ -182,7 +182,7 @@ class SharedWorld(World):
     @property
     def dropped(self) -> int:
         """
-        How many events the server has dropped.
+        The number of events that the server has dropped.
         """
         stream = self.server.stream("news")
         return stream.number - len(stream.kept)
@@ -190,7 +190,7 @@ class SharedWorld(World):
 
 class SmallWorld(SharedWorld):
     """
-    The same, and it does not keep everything.
+    The same store, which does not keep everything.
     """
 
     maxEvents = 40
@@ -198,7 +198,7 @@ class SmallWorld(SharedWorld):
 
 class TurnWorker:
     """
-    Does in the turns of a clock what a thread would do, in place of L{Worker
+    Does a thread's work in the turns of a clock, in place of L{Worker
     <twisted_sse.store.sqlite.worker.Worker>}.
     """
 
@@ -226,7 +226,7 @@ class TurnWorker:
 
     def join(self, patience: float | None = None) -> bool:
         """
-        Wait for the end: do what is left.
+        Wait for the end: do the remaining work.
         """
         while self._items and not self._isOver:
             self._run()
@@ -240,19 +240,18 @@ class TurnWorker:
 
 class SQLiteWorld(World):
     """
-    The store in a file, without threads.  A process that is killed leaves its files as they are.
+    A store in a file, without threads.  A process that is killed leaves its files as they are.
     """
 
     maxEvents: int | None = None
 
     def __init__(self) -> None:
-        # In memory, if that is possible: an example starts many processes, and each waits for the
-        # disk.
+        # In memory, if possible: an example starts many processes, and each waits for the disk.
         memory = Path("/dev/shm")
         self._folder = TemporaryDirectory(dir=memory if memory.is_dir() else None)
         self._number = 0
         self._path = Path(self._folder.name, "0")
-        #: What was stored when the last process ended; L{None} while there is one.
+        #: The stored content when the last process ended; L{None} while a process runs.
         self._left: dict[str | None, str | None] | None = None
         self._store: SQLiteStore | None = None
         self._patches = [
@@ -284,7 +283,7 @@ class SQLiteWorld(World):
 
     def kill(self) -> None:
         """
-        Go on with a copy of the files.
+        Continue with a copy of the files.
         """
         self._left = self.stored()
         before = self._path
@@ -296,7 +295,7 @@ class SQLiteWorld(World):
 
     def _closeOld(self) -> None:
         """
-        Close the store of the process before.  What it does to its own files does not matter.
+        Close the store of the process before.  Changes to its own files do not matter.
         """
         if self._store is not None:
             self._store.close()
@@ -306,17 +305,17 @@ class SQLiteWorld(World):
 
     def stored(self) -> dict[str | None, str | None]:
         """
-        Look at the file.
+        Read the file.
         """
         if self._left is not None:
-            # Looking at the file would change it.
+            # Opening the file would change it.
             return self._left
         with closing(sqlite3.connect(self._path)) as connection:
             return dict(connection.execute("SELECT data, id FROM events").fetchall())
 
     def setFailing(self, fails: bool) -> None:
         """
-        It does not fail.
+        Never fails.
         """
 
     def end(self) -> None:

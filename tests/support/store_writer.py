@@ -1,11 +1,11 @@
 """
-A program that stores numbered events, and says when each is stored::
+A program that stores numbered events, and reports when each is stored::
 
     python -m tests.support.store_writer PATH FIRST
 
 It prints its prefix, then the data and the ID of each event that was stored, until it is killed.
-With C{STOP} for a number, it stores that number at once and ends its reactor without closing
-anything.
+With a third argument C{STOP}, a number, it stores that number of events at once, and ends its
+reactor without closing anything.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from twisted.internet.defer import Deferred
 from tests.support.stores import Keeper
 from twisted_sse.store import SQLiteStore
 
-#: How many events are being stored at the same time.
+#: The number of events being stored at the same time.
 IN_FLIGHT = 50
 
 
@@ -60,7 +60,7 @@ def main() -> None:
     """
     run: Any = reactor
     path, first, *stop = sys.argv[1:]
-    # Before the reactor runs, as an application does.
+    # Before the reactor runs, as applications do.
     done = Deferred.fromCoroutine(store(path, int(first), int(stop[0]) if stop else None))
     done.addErrback(lambda failure: failure.printTraceback() or run.stop())
     run.run()

@@ -1,5 +1,5 @@
 """
-Logs that are tested without a channel.
+Logs, tested without a channel.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ __all__ = ["Keeper", "SQLiteTestCase", "contents"]
 
 class Keeper:
     """
-    What a channel does with a log: it numbers records, and appends them.
+    Does with a log what a channel does: numbers records, and appends them.
 
     @ivar log: the log, when it is open.
-    @ivar told: what the log has told, in order: C{("received", records)}, C{("broken", origin)},
-        C{("away", why)}.
+    @ivar told: the notifications from the log, in order: C{("received", records)}, C{("broken",
+        origin)}, C{("away", why)}.
     """
 
     log: EventLog
@@ -84,7 +84,7 @@ class Keeper:
         Make the next record.
 
         @param data: its data; by default its number.
-        @param id: the ID that the application gives it, if any.
+        @param id: the ID that the application sets, if any.
         """
         self._number += 1
         own = numbered(self.log.prefix, self._number)
@@ -112,7 +112,7 @@ class Keeper:
 
     async def read(self, after: str | None, size: int = 2**16, *topics: str) -> list[str | None]:
         """
-        @return: the data of what follows a place.
+        @return: the data of the records after a position.
         """
         return contents(await self.log.read(after, size, frozenset(topics) if topics else None))
 
@@ -126,9 +126,9 @@ def contents(records: Sequence[Record]) -> list[str | None]:
 
 class SQLiteTestCase(TestCase):
     """
-    A test of stores in a file of its own.
+    A test of stores in its own file.
 
-    @ivar path: where it is.
+    @ivar path: the path of the file.
     """
 
     timeout = 60
@@ -167,9 +167,9 @@ class SQLiteTestCase(TestCase):
 
     def edit(self, *statements: str) -> list[Any]:
         """
-        Do with the file what its user may do.
+        Run SQL statements on the file, as a user may.
 
-        @return: what the last statement has found.
+        @return: the rows that the last statement found.
         """
         connection = sqlite3.connect(self.path, isolation_level=None)
         try:
@@ -182,11 +182,10 @@ class SQLiteTestCase(TestCase):
 
     async def leftOpen(self) -> tuple[int, int, int, list[object]]:
         """
-        @return: how many threads, descriptors, and triggers of the reactor there are, and its
-            delayed calls.
+        @return: the numbers of threads, descriptors and reactor triggers, and the delayed calls.
         """
         run: Any = reactor
-        # It opens something for itself when it begins.
+        # SQLite opens a descriptor for itself at the start.
         await deferLater(run, 0)
         trigger = run.addSystemEventTrigger("after", "shutdown", int)
         triggers = len(run._eventTriggers["shutdown"].after)
@@ -196,7 +195,7 @@ class SQLiteTestCase(TestCase):
 
     def flushLogged(self) -> list[str]:
         """
-        @return: what was logged about stores since the last time.
+        @return: the log messages about stores since the last call.
         """
         logged, self._logged[:] = [eventAsText(event) for event in self._logged], []
         return logged

@@ -12,7 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from twisted_sse import CloseReason, EventStream, EventStreamResource
 from twisted_sse.testing import MemoryClient, MemoryStream
 
-#: More than a transport takes before it pauses its producer.
+#: More than a transport accepts before it pauses its producer.
 BIG = "x" * 70_000
 
 
@@ -61,7 +61,7 @@ class StreamTestCase(SynchronousTestCase):
 
     def reasons(self) -> list[CloseReason]:
         """
-        Return a list that gets the reason when the stream closes.
+        Return a list that receives the reason when the stream closes.
         """
         reasons: list[CloseReason] = []
         self.stream.whenClosed().addCallback(reasons.append)
@@ -69,7 +69,7 @@ class StreamTestCase(SynchronousTestCase):
 
     def assertGone(self) -> None:
         """
-        Assert that the stream is closed and nothing of it is left.
+        Assert that the stream is closed and has left nothing behind.
         """
         self.assertTrue(self.stream.closed)
         self.assertIsNone(self.stream.request)

@@ -17,8 +17,8 @@ class FakeProcess:
     """
     The process of a child.
 
-    @ivar said: what it received, without pings.
-    @ivar pings: how often it was asked whether it lives.
+    @ivar said: the messages it received, except pings.
+    @ivar pings: how many pings it received.
     @ivar killed: how often it was killed.
     """
 
@@ -32,7 +32,7 @@ class FakeProcess:
 
     def say(self, kind: str, fields: dict[str, Any] | None = None, needed: bool = True) -> None:
         """
-        Record what it receives, and answer pings.
+        Record messages, and answer pings.
         """
         if kind != "ping":
             self.said.append((kind, fields or {}))
@@ -43,13 +43,13 @@ class FakeProcess:
 
     def kill(self) -> None:
         """
-        Record it.
+        Record the kill.
         """
         self.killed += 1
 
     def ready(self) -> None:
         """
-        It serves clients.
+        It becomes ready for clients.
         """
         self.child.heard("ready", {})
 
@@ -68,7 +68,7 @@ class FakeProcess:
     @property
     def kinds(self) -> list[str]:
         """
-        The kinds of what it received.
+        The kinds of the messages it received.
         """
         return [kind for kind, _ in self.said]
 
@@ -77,9 +77,9 @@ class Family:
     """
     A supervisor, and its children.
 
-    @ivar processes: all that were ever started.
+    @ivar processes: all processes ever started.
     @ivar gaveUp: the reasons and statuses with which it gave up.
-    @ivar broken: whether no process can be started.
+    @ivar broken: whether starting a process fails.
     """
 
     def __init__(self, count: int = 2) -> None:
@@ -104,13 +104,13 @@ class Family:
         """
         Let time pass, in small steps.
         """
-        # An eighth is exact.
+        # An eighth has an exact float.
         for _ in range(round(seconds * 8)):
             self.clock.advance(0.125)
 
     def allReady(self) -> list[FakeProcess]:
         """
-        Start the supervisor, and let all its children be ready.
+        Start the supervisor, and let all its children become ready.
 
         @return: their processes.
         """

@@ -1,5 +1,5 @@
 """
-URI templates without regular expressions: a slow matcher, to compare the fast one with; and their
+URI templates without regular expressions: a slow matcher as a reference for the fast one, and
 expansion by RFC 6570, whose results a template must match.
 """
 
@@ -106,7 +106,7 @@ def isTemplate(text: str) -> bool:
 
 def slowlyFits(text: str, topic: str) -> bool:
     """
-    Whether a template matches a topic: each part, from each place, ends at some places.
+    Whether a template matches a topic: each part, from each position, ends at a set of positions.
     """
     parts = _parts(text) or []
 

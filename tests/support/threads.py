@@ -13,7 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 def inThread(function: Callable[[], object]) -> object:
     """
-    Call a function in a thread of its own.
+    Call a function in its own thread.
 
     @return: its result, or the exception that it raised.
     """
@@ -35,8 +35,8 @@ def assertRefusedInThreads(
     case: SynchronousTestCase, call: str, function: Callable[[], object]
 ) -> None:
     """
-    Assert that a function refuses to be called in other threads than the reactor's, whether a
-    reactor runs, has never run, or runs elsewhere, and says what to do.
+    Assert that a function refuses calls from threads other than the reactor's, with an error that
+    names the remedy, whether a reactor runs, has never run, or runs elsewhere.
 
     @param call: how the error should name it.
     """

@@ -1,8 +1,8 @@
 """
-A reader who follows a tutorial: puts its code into files, types its commands into terminals, and
-compares what they print with the page.
+A simulated reader who follows a tutorial: puts its code into files, types its commands into
+terminals, and compares the output with the page.
 
-A page says what to do in the sentence before each block:
+The sentence before each block of a page contains the instruction:
 
     - C{Put this into `board.py`:} a new file, or all of an old one
     - C{Add this to the end of `board.py`:}
@@ -12,9 +12,10 @@ A page says what to do in the sentence before each block:
 Between the blocks, C{Open <http://localhost:8080/>} is for the browser, and C{the page says *text*} means that
 the text is, or will be, somewhere on the page.
 
-In a terminal, C{$ } begins a command, C{^C} interrupts it, and the rest is what is printed.  A block that
-begins with neither shows what the running command prints next, and C{$} alone that it has ended.  Commands that install something are not
-typed, and those with C{sudo} need a machine of one's own.
+In a terminal, C{$ } begins a command, C{^C} interrupts it, and the rest is the output.  A block
+that begins with neither shows the next output of the running command, and C{$} alone that it has
+ended.  Commands that install something are not typed, and those with C{sudo} need a machine of
+one's own.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ from tests.support.requirements import ROOT
 
 __all__ = ["EDITS", "TUTORIALS", "Reader", "Step", "Workplace", "edited", "snapshots", "steps"]
 
-#: What is done with files.
+#: The instructions for files.
 EDITS = ("put", "add", "replace")
 
 #: The pages.
@@ -56,13 +57,13 @@ _ADD = re.compile(r"Add this to the end of `([\w.-]+)`:$")
 _REPLACE = re.compile(r"[Ii]n `([\w.-]+)`, replace this:$")
 _TERMINAL = re.compile(r"\b(first|second|third) terminal\b")
 
-#: Commands for which a reader needs the internet, or the rights of root.
+#: Commands that need the internet or root privileges.
 _NOT_TYPED = re.compile(r"^(python3 -m venv|\. venv/bin/activate|pip install|sudo) ?", re.MULTILINE)
 
 #: An ID made by a channel, or of a line in a file.
 _ID = re.compile(r"\b[0-9a-f]{16}(?:\.?[1-9a-f][0-9a-f]+|-[0-9a-f]+-[0-9a-f]{16})\b")
 
-#: What differs from run to run, and what stands for it.
+#: Text that differs from run to run, and its placeholder.
 _VARIABLE = [
     (re.compile(r"\x1b\[[\d;]*m"), ""),
     (re.compile(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d[+-]\d{4}"), "TIME"),
@@ -76,21 +77,21 @@ _VARIABLE = [
     (re.compile(r"\.\.\. +\["), "... ["),
 ]
 
-#: What the shell prints when it waits for a command: nothing that a program prints.
+#: The shell's prompt for a command: text that no program prints.
 _PROMPT = "\x02ready\x03"
 
 
 @dataclass
 class Step:
     """
-    What a reader does with a block.
+    A reader's action for a block.
 
-    @ivar line: where it is on the page.
+    @ivar line: its line on the page.
     @ivar do: C{"put"}, C{"add"} or C{"replace"} in a file; C{"type"}, C{"interrupt"} or C{"see"} in
         a terminal; C{"open"} or C{"read"} a page.
     @ivar where: the name of a file, or of a terminal; or C{"browser"}.
     @ivar what: the text of a file, the text to replace, or a command; a URL, or a text on the page.
-    @ivar then: the new text, or what is printed.
+    @ivar then: the new text, or the output.
     @ivar goesOn: whether a command is still running when the reader does something else.
     @ivar marked: the numbers of the lines that the page marks as new.
     """
@@ -106,7 +107,7 @@ class Step:
 
 def steps(page: Path) -> list[Step]:
     """
-    Read what to do in a tutorial, in order.
+    Read the actions of a tutorial, in order.
     """
     text = read(page)
     found: list[Step] = []
@@ -140,7 +141,7 @@ def steps(page: Path) -> list[Step]:
         else:
             raise AssertionError(f"{page.name}:{line}: what to do with this? {paragraph!r}")
     found += _browsing(text, last, len(text))
-    # A command goes on if the next thing in its terminal is not another.
+    # A command keeps running if the next action in its terminal is not another.
     for number, step in enumerate(found):
         if step.do in ("type", "see"):
             later = (each for each in found[number + 1 :] if each.where == step.where)
@@ -186,7 +187,7 @@ def _session(line: int, terminal: str, block: str) -> Iterator[Step]:
 
 def snapshots(page: Path) -> Iterator[tuple[str, str]]:
     """
-    Find the Python of a tutorial as it is whenever the reader starts something.
+    Find the Python files of a tutorial at each moment the reader starts something.
 
     @return: pairs of a file name and its text.  The name has a number if the file changes later.
     """
@@ -210,7 +211,7 @@ def snapshots(page: Path) -> Iterator[tuple[str, str]]:
 
 def edited(step: Step, text: str) -> str:
     """
-    Do what a step says with the text of a file.
+    Apply a step to the text of a file.
     """
     if step.do == "put":
         return step.what
@@ -222,10 +223,10 @@ def edited(step: Step, text: str) -> str:
 
 class Workplace:
     """
-    A folder in which a tutorial is followed, where the commands are those that are tested.
+    A folder for following a tutorial, with the tested commands.
 
     @ivar folder: the folder.
-    @ivar port: what stands for the port 8080 there.
+    @ivar port: the port that replaces 8080 there.
     """
 
     def __init__(self, folder: Path, port: int) -> None:
@@ -262,15 +263,15 @@ class Workplace:
 
     def here(self, text: str) -> str:
         """
-        Make a text of a page fit this place.
+        Adapt a text of the page to this folder and port.
         """
-        # The daemon has this port, if nothing else is said.
+        # The daemon's default port.
         text = re.sub(r"\btwisted-sse serve (?!.*8080)", r"\g<0>--port 8080 ", text)
         return re.sub(r"\b8080\b", str(self.port), text)
 
     def edit(self, step: Step) -> None:
         """
-        Do what a step says with a file.
+        Apply a step to a file.
         """
         path = self.folder / step.where
         before = path.read_text(encoding="utf-8") if path.exists() else ""
@@ -288,7 +289,7 @@ class _Terminal:
     """
 
     def __init__(self, place: Workplace) -> None:
-        # Without the terminal's echo, what is read is what was printed.
+        # Without the terminal's echo, everything read is output.
         begin = "stty -echo; exec bash --norc --noprofile --noediting -i"
         program = f"import pty; pty.spawn(['sh', '-c', {begin!r}])"
         self._process = subprocess.Popen(
@@ -304,13 +305,13 @@ class _Terminal:
     @property
     def printed(self) -> str:
         """
-        What was printed and not taken yet.
+        The output not read yet.
         """
         return self._bytes.decode("utf-8", "replace").replace("\r\n", "\n")
 
     def take(self) -> str:
         """
-        Read, and forget, what was printed.
+        Read the output, and forget it.
         """
         printed = self.printed
         self._bytes = b""
@@ -326,9 +327,9 @@ class _Terminal:
 
     def read(self, seconds: float) -> None:
         """
-        Wait until something more is printed.
+        Wait for more output.
 
-        @raise AssertionError: if nothing is.
+        @raise AssertionError: if there is none.
         """
         assert self._process.stdout is not None
         ready, _, _ = select.select([self._process.stdout], [], [], max(0.0, seconds))
@@ -338,7 +339,7 @@ class _Terminal:
 
     def close(self) -> None:
         """
-        Hang up, which ends the shell and what it runs.
+        Hang up, which ends the shell and its processes.
         """
         self._process.kill()
         self._process.communicate()
@@ -350,8 +351,8 @@ class Reader:
     Follows a tutorial.
 
     @ivar page: the tutorial.
-    @ivar place: where it is followed.
-    @ivar browser: what opens its pages.
+    @ivar place: the folder in which it is followed.
+    @ivar browser: opens its pages.
     @ivar patience: how long to wait for output and for texts on a page, in seconds.
     """
 
@@ -365,9 +366,9 @@ class Reader:
 
     def follow(self) -> None:
         """
-        Do everything, in order.
+        Carry out all actions, in order.
 
-        @raise AssertionError: if something else is printed than the page shows.
+        @raise AssertionError: if the output differs from the page.
         """
         for step in steps(self.page):
             if step.do in EDITS:
@@ -415,7 +416,7 @@ class Reader:
                 command = command.replace(shown, real)
             terminal.write(command)
         elif step.do == "interrupt":
-            # What else it has printed since then is not on the page.
+            # Later output is not on the page.
             terminal.take()
             terminal.write("\x03")
         where = f"{self.page.name}:{step.line}"
@@ -444,7 +445,7 @@ class Reader:
 
     def _agree(self, step: Step, printed: str) -> bool:
         """
-        Compare what a page shows with what was printed.  An ID is different each time, but the same
+        Compare the text of a page with the output.  An ID differs in each run, but is the same
         wherever it is shown.
         """
         want, shown = _numbered(self.place.here(step.then), self._shown)
@@ -461,10 +462,10 @@ class Reader:
 
 def _numbered(text: str, known: list[str]) -> tuple[str, list[str]]:
     """
-    Replace what differs from run to run, and each ID by its number.
+    Replace text that differs from run to run, and each ID by its number.
 
-    @param known: the IDs that were met before.
-    @return: the text, and the IDs that have been met now.
+    @param known: the IDs found before.
+    @return: the text, and the IDs found so far.
     """
     for pattern, standIn in _VARIABLE:
         text = pattern.sub(standIn, text)

@@ -1,5 +1,5 @@
 """
-Code of users, for mypy: it must pass in strict mode.
+User code for mypy: it must pass in strict mode.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ __all__ = ["Bytes", "Closings", "Everything", "Words", "observed"]
 
 class Bytes:
     """
-    Receives only what is sent.
+    Observes only the bytes sent.
     """
 
     def __init__(self) -> None:
@@ -30,7 +30,7 @@ class Bytes:
 
 class Closings:
     """
-    Receives only the ends.
+    Observes only the ends of streams.
     """
 
     def __init__(self) -> None:
@@ -45,7 +45,7 @@ class Closings:
 
 class Words:
     """
-    Receives only what is published.
+    Observes only published events.
     """
 
     def __init__(self) -> None:
@@ -60,7 +60,7 @@ class Words:
 
 class Everything(Observer):
     """
-    Receives everything, and does nothing with it.
+    Observes everything, and does nothing with it.
     """
 
 
@@ -68,7 +68,7 @@ def observed(
     sizes: Bytes, closings: Closings, words: Words
 ) -> tuple[EventStreamResource, EventStreamResource, Channel]:
     """
-    Give observers with only some of the methods to all that takes one.
+    Pass observers with only some of the methods to everything that takes one.
 
     @return: two resources that subscribe to the channel, and the channel.
     """
@@ -82,5 +82,5 @@ def observed(
 
 
 if TYPE_CHECKING:
-    # What is not an observer does not type-check.
+    # An object that is not an observer does not type-check.
     Observers(object())  # type: ignore[arg-type]

@@ -1,5 +1,5 @@
 """
-The units for systemd in C{examples/deploy}, and what systemd does with them.
+The systemd units in C{examples/deploy}, and what systemd does with them.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def readUnit(name: str) -> ConfigParser:
 
 def command() -> list[str]:
     """
-    @return: what the service runs.
+    @return: the command that the service runs.
     """
     return shlex.split(readUnit("twisted-sse.service")["Service"]["ExecStart"])
 
@@ -78,12 +78,12 @@ def documentedOptions() -> list[str]:
 
 class UnitMixin(DaemonMixin):
     """
-    Starts, reloads and stops the daemon as the units say, with another port and another log.
+    Starts, reloads and stops the daemon as the units do, with another port and another log.
     """
 
     def setUp(self) -> None:
         """
-        Listen as the socket unit says, and write the log.
+        Listen as the socket unit does, and write the log.
         """
         super().setUp()
         unit = readUnit("twisted-sse.socket")["Socket"]
@@ -120,7 +120,7 @@ class UnitMixin(DaemonMixin):
 
     def reload(self, daemon: subprocess.Popen[str]) -> None:
         """
-        Do what C{systemctl reload} does.
+        Do the same as C{systemctl reload} does.
         """
         kill, option, target = self.service["ExecReload"].split()
         self.assertEqual((Path(kill).name, target), ("kill", "$MAINPID"))
@@ -128,9 +128,9 @@ class UnitMixin(DaemonMixin):
 
     def stop(self, daemon: subprocess.Popen[str]) -> str:
         """
-        Do what C{systemctl stop} does.
+        Do the same as C{systemctl stop} does.
 
-        @return: what the daemon wrote since it was started.
+        @return: the daemon's output since its start.
         """
         self.assertEqual(self.service["KillMode"], "mixed")
         daemon.terminate()

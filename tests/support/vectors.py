@@ -1,6 +1,6 @@
 """
-Streams, and what a parser must return for each; what was observed of a Mercure hub, and what ours
-must do.
+Streams, and what a parser must return for each; observations of a Mercure hub, and what ours must
+do.
 """
 
 from __future__ import annotations

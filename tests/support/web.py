@@ -1,6 +1,6 @@
 """
-Examples in Chromium, with the scripts that their pages load from a CDN: here they are those that
-npm has installed.
+Examples in Chromium, with the scripts that their pages load from a CDN; here npm has installed
+them.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ CDN = "https://cdn.jsdelivr.net/"
 #: Where npm installs.
 MODULES = ROOT / "node_modules"
 
-#: Where C{.ci/provide} puts what npm does not have: the script of Datastar 1.
+#: Where C{.ci/provide} puts the script of Datastar 1, which npm lacks.
 DATASTAR = ROOT / ".datastar" / "starhtml" / "static" / "js" / "datastar-core.js"
 
 #: A package on the CDN: its name, version and file.
@@ -80,7 +80,7 @@ class _CDN(Resource):
 
     def render_GET(self, request: Request) -> Any:
         """
-        Answer.
+        Respond.
         """
         path = packageFile(b"/".join(request.postpath or []).decode())
         if path is None or not path.is_file():
@@ -93,8 +93,8 @@ class _Whole(Resource):
     """
     An application, and the files of the CDN at C{/cdn}.
 
-    @ivar refuse: how many of the next requests for event streams get a 502, as from a proxy whose
-        server is being restarted.
+    @ivar refuse: the number of next requests for event streams that get a 502, as from a proxy
+        whose server is being restarted.
     @ivar asked: the last event ID of each request for an event stream that reached the application.
     """
 
@@ -107,7 +107,7 @@ class _Whole(Resource):
 
     def getChildWithDefault(self, path: bytes, request: Request) -> Any:
         """
-        Find who answers.
+        Find the resource that responds.
         """
         if path == b"cdn":
             return self.children[path]
@@ -118,7 +118,7 @@ class _Whole(Resource):
             query: dict[bytes, list[bytes]] = request.args or {}
             header = request.getHeader(b"last-event-id")
             self.asked.append((header or query.get(b"lastEventID", [b""])[-1]).decode())
-        # As if this had not been here.
+        # As if this resource were not here.
         assert request.postpath is not None and request.prepath is not None
         request.postpath.insert(0, request.prepath.pop())
         if self.application.isLeaf:
@@ -128,14 +128,14 @@ class _Whole(Resource):
 
 class _Refusal(Resource):
     """
-    The answer of a proxy without a server.
+    The response of a proxy without a server.
     """
 
     isLeaf = True
 
     def render(self, request: Request) -> bytes:
         """
-        Answer.
+        Respond.
         """
         request.setResponseCode(502)
         return b"bad gateway"
@@ -150,7 +150,7 @@ class WebCase(PageCase):
         """
         Serve an application, and open its page.
 
-        @param refuse: how many requests for event streams get a 502 first.
+        @param refuse: the number of requests for event streams that first get a 502.
         """
         self.whole = _Whole(application)
         self.whole.refuse = refuse
@@ -162,7 +162,7 @@ class WebCase(PageCase):
         """
         Make an example load its scripts from here.
 
-        @param names: the pages, or what is in them.
+        @param names: the pages, or parts of them.
         """
         for name in names:
             page = local(getattr(module, name))
@@ -171,14 +171,14 @@ class WebCase(PageCase):
 
     def cut(self) -> None:
         """
-        Cut all connections off.
+        Cut off all connections.
         """
         for connection in self.server.connections:
             connection.abortConnection()
 
     async def stopServer(self) -> None:
         """
-        Stop listening, and cut all connections off, as when a server is killed.
+        Stop listening, and cut off all connections, as when a server is killed.
         """
         await self.server.port.stopListening()
         self.cut()

@@ -1,6 +1,5 @@
 """
-Words that do not return: habits of the prose that native speakers stumble over, and what to write
-instead.
+Words that must not return: habits that native speakers stumble over, and what to write instead.
 """
 
 from __future__ import annotations
@@ -110,7 +109,7 @@ def found(path: Path, messages: bool = True) -> Iterator[str]:
     Find the habits in a file.
 
     @param messages: see L{texts}.
-    @return: the place of each, what is there, and what to write instead.
+    @return: the place of each, the words, and what to write instead.
     """
     for first, text in texts(path, messages):
         for comment in r"\n[ \t]*(?://|#:?|\*)[ \t]?", r"\n":

@@ -36,7 +36,7 @@ class WriteCounter:
 
     def send(self, data: bytes) -> int:
         """
-        Send, and record how much was taken.
+        Send, and record how much was accepted.
         """
         sent = self.real.send(data)
         self.sent.append(sent)

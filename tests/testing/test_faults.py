@@ -1,6 +1,6 @@
 """
-Tests for L{twisted_sse.testing.stores.faults}: its tests find stores that drop silently, and stores
-that do not reconnect.
+Tests for L{twisted_sse.testing.stores.faults}: its tests find stores that drop records silently,
+and stores that do not recover.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from twisted_sse.testing.stores import AwayStoreTests, LimitedStoreTests
 
 class SharedStoreHooks:
     """
-    A store at a server of its own.
+    A store at its own server.
     """
 
     def makeStore(self) -> EventStore:
@@ -31,7 +31,7 @@ class SharedStoreHooks:
 
     def makeLimitedStore(self, maxEvents: int) -> EventStore:
         """
-        The same, with a limit.
+        Make a server with a limit, and a store there.
         """
         from twisted.internet import reactor
 
@@ -57,7 +57,7 @@ after, setAway, follow, add = Stream.after, SharedStore.setAway, SharedLog.follo
 
 def fromTheOldest(self: Stream, place: str | None) -> list[Kept]:
     """
-    After what was dropped follows the oldest.
+    After a dropped record follows the oldest one.
     """
     try:
         return after(self, place)
@@ -76,14 +76,14 @@ def forgetsKeys(self: Stream, records: Sequence[Record], key: Any, most: int) ->
 
 def dropsNothing(self: Stream, records: Sequence[Record], key: Any, most: int) -> Sequence[str]:
     """
-    There is no limit.
+    The limit is ignored.
     """
     return add(self, records, key, 10**6)
 
 
 def saysNothing(self: SharedStore) -> None:
     """
-    Nothing reports the problem.
+    The problem is not reported.
     """
     setAway(self)
     for log in self.logs:
@@ -92,14 +92,14 @@ def saysNothing(self: SharedStore) -> None:
 
 def staysTroubled(self: SharedStore) -> str:
     """
-    The store that is back does not say so.
+    The recovered store does not report its recovery.
     """
     return "the server is away"
 
 
 def repeats(self: SharedLog) -> None:
     """
-    After a pause everything is reported again.
+    After a pause all notifications are repeated.
     """
     if self.number == self.stream.number and self.number:
         self.tail.received([each.record for each in self.stream.kept])
@@ -108,12 +108,12 @@ def repeats(self: SharedLog) -> None:
 
 def closesNot(self: SharedStore) -> Deferred[None]:
     """
-    What is away cannot be closed.
+    An unreachable store cannot be closed.
     """
     if not self.server.isAway:
         return succeed(self.kill())
     for request in self._requests:
-        # The test does not get as far as to look at them.
+        # The test ends before it checks them.
         request.addErrback(lambda failure: None)
     self.server.isAway = False
     return fail(StoreAway())
@@ -121,14 +121,14 @@ def closesNot(self: SharedStore) -> Deferred[None]:
 
 def opensEmpty(self: SharedStore, name: str, tail: Any, recent: int) -> Deferred[Any]:
     """
-    A log that is away is opened as if it were empty.
+    An unreachable log is opened as if it were empty.
     """
     if self.server.isAway:
         return succeed(None)
     return self.ask(partial(SharedLog, self, name, tail, recent), StoreAway)
 
 
-#: What is replaced, by what, and which tests find it.
+#: The replaced object, its replacement, and the tests that find it.
 FAULTS: list[tuple[Any, str, Callable[..., Any], list[str]]] = [
     (
         Stream,
@@ -160,7 +160,7 @@ class FaultTests(SynchronousTestCase):
 
         class StoreTests(SharedStoreHooks, LimitedStoreTests, AwayStoreTests, TestCase):
             """
-            Not in the module, where it would be run.
+            Not in the module, where the test runner would find it.
             """
 
         found = set()
@@ -173,8 +173,7 @@ class FaultTests(SynchronousTestCase):
 
     def test_found(self) -> None:
         """
-        Each faulty store fails the tests that are about what is wrong with it, and no other store
-        does.
+        Each faulty store fails the tests for its fault, and no other store does.
         """
         for cls, name, fault, tests in FAULTS:
             self.assertEqual(self.failures(tests), set(), "nothing is wrong")

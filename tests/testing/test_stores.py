@@ -16,7 +16,7 @@ from twisted_sse import Event, EventStreamParser
 from twisted_sse.store import NotKept, NotStored, Record, Repeated
 from twisted_sse.testing.stores import EventStoreTests, FailingStoreTests
 
-#: Makes a log faulty: gets the class of the log, and returns a subclass.
+#: Makes a log faulty: takes the class of the log, and returns a subclass.
 Fault = Callable[[Any], Any]
 
 #: The faults, and the names of the tests that find each of them.
@@ -69,7 +69,7 @@ def hasNoRecent(log: Any) -> Any:
 @foundBy("test_recent")
 def oneTooMany(log: Any) -> Any:
     """
-    The tail gets one record more than it wanted.
+    The tail gets one record more than requested.
     """
 
     class Faulty(log):
@@ -82,7 +82,7 @@ def oneTooMany(log: Any) -> Any:
 @foundBy("test_recent", "test_origin")
 def endIsTheOrigin(log: Any) -> Any:
     """
-    The origin is the place after the recent records.
+    The origin is the position after the recent records.
     """
 
     class Faulty(log):
@@ -166,7 +166,7 @@ def oneChannel(log: Any) -> Any:
 @foundBy("test_closeLog", "test_reopen")
 def beginsAnew(log: Any) -> Any:
     """
-    Nothing survives.
+    No record is kept.
     """
 
     class Faulty(log):
@@ -180,7 +180,7 @@ def beginsAnew(log: Any) -> Any:
 @foundBy("test_closeInTheMiddle", "test_closeLog")
 def losesTheLast(log: Any) -> Any:
     """
-    What was appended last is lost when the log is closed.
+    The last appended records are lost when the log is closed.
     """
 
     class Faulty(log):
@@ -195,7 +195,7 @@ def losesTheLast(log: Any) -> Any:
 @foundBy("test_closeInTheMiddle")
 def talksOn(log: Any) -> Any:
     """
-    The tail receives something after the end.
+    The tail receives a notification after the end.
     """
 
     class Faulty(log):
@@ -213,7 +213,7 @@ def talksOn(log: Any) -> Any:
 @foundBy("test_afterClose")
 def goesOn(log: Any) -> Any:
     """
-    A closed log goes on.
+    A closed log continues.
     """
 
     class Faulty(log):
@@ -261,7 +261,7 @@ def newestFirst(log: Any) -> Any:
 @foundBy("test_identifiers")
 def ownIDs(log: Any) -> Any:
     """
-    The log gives back IDs of its own.
+    The log returns IDs of its own.
     """
 
     class Faulty(log):
@@ -368,7 +368,7 @@ def forgetsKeys(log: Any) -> Any:
 @foundBy("test_keysReused")
 def trustsKeys(log: Any) -> Any:
     """
-    What is appended with a key that was used is not compared.
+    Records appended with a used key are not compared.
     """
 
     class Faulty(log):
@@ -384,7 +384,7 @@ def trustsKeys(log: Any) -> Any:
 @foundBy("test_keys")
 def hidesRepetition(log: Any) -> Any:
     """
-    It does not tell whether a key was used before.
+    The log does not report whether a key was used before.
     """
 
     class Faulty(log):
@@ -397,7 +397,7 @@ def hidesRepetition(log: Any) -> Any:
 @foundBy("test_identifiers")
 def alwaysRepeated(log: Any) -> Any:
     """
-    It says each time that a key was used before.
+    The log always reports that a key was used before.
     """
 
     class Faulty(log):
@@ -426,7 +426,7 @@ def sharesKeys(log: Any) -> Any:
 @foundBy("test_keysOfChannels")
 def needsKeys(log: Any) -> Any:
     """
-    The empty key is none.
+    The empty key counts as no key.
     """
 
     class Faulty(log):
@@ -442,7 +442,7 @@ def needsKeys(log: Any) -> Any:
 @foundBy("test_pieces")
 def readsAll(log: Any) -> Any:
     """
-    There is no limit to what is read.
+    The limit of a read is ignored.
     """
 
     class Faulty(log):
@@ -455,7 +455,7 @@ def readsAll(log: Any) -> Any:
 @foundBy("test_pieces")
 def nothingTooLarge(log: Any) -> Any:
     """
-    A record that is larger than the limit is not read.
+    A record larger than the limit is not read.
     """
 
     class Faulty(log):
@@ -471,7 +471,7 @@ def nothingTooLarge(log: Any) -> Any:
 @foundBy("test_resume", "test_concurrent", "test_pieces")
 def readsAgain(log: Any) -> Any:
     """
-    What is read begins with the record that was named.
+    A read begins with the named record itself.
     """
 
     class Faulty(log):
@@ -488,7 +488,7 @@ def readsAgain(log: Any) -> Any:
 @foundBy("test_topics")
 def ignoresTopics(log: Any) -> Any:
     """
-    Everything is read.
+    A read ignores the topics.
     """
 
     class Faulty(log):
@@ -501,7 +501,7 @@ def ignoresTopics(log: Any) -> Any:
 @foundBy("test_topics")
 def allTopics(log: Any) -> Any:
     """
-    What is read is about all the topics.
+    Only records about all the topics are read.
     """
 
     class Faulty(log):
@@ -562,7 +562,7 @@ def trims(log: Any) -> Any:
 @foundBy("test_unknown")
 def looksAhead(log: Any) -> Any:
     """
-    An ID that will be made is at the end.
+    An ID that will be made later counts as the end.
     """
 
     class Faulty(log):
@@ -578,7 +578,7 @@ def looksAhead(log: Any) -> Any:
 @foundBy("test_given")
 def firstCounts(log: Any) -> Any:
     """
-    After an ID that was given twice follows what followed the first.
+    A read after an ID used twice continues after the first.
     """
 
     class Faulty(log):
@@ -597,7 +597,7 @@ def firstCounts(log: Any) -> Any:
 @foundBy("test_notStored")
 def keepsHalf(log: Any) -> Any:
     """
-    A part of what fails is kept.
+    A part of a failed batch is kept.
     """
 
     class Faulty(log):
@@ -614,7 +614,7 @@ def keepsHalf(log: Any) -> Any:
 @foundBy("test_notStored")
 def noProblem(log: Any) -> Any:
     """
-    The store says that all is well.
+    The store reports no problem.
     """
 
     class Faulty(log):
@@ -631,7 +631,7 @@ def noProblem(log: Any) -> Any:
 @foundBy("test_hole", "test_holeTopics", "test_recentAfterHole", "test_inFlight")
 def noHole(log: Any) -> Any:
     """
-    What failed leaves no hole.
+    A failed record leaves no hole.
     """
 
     class Faulty(log):
@@ -659,7 +659,7 @@ def holeIsForgotten(log: Any) -> Any:
 @foundBy("test_holeTopics")
 def holesHaveNoTopics(log: Any) -> Any:
     """
-    Holes do not count when there are topics.
+    Holes do not count in reads with topics.
     """
 
     class Faulty(log):
@@ -682,7 +682,7 @@ def holesHaveNoTopics(log: Any) -> Any:
 @foundBy("test_failedKey")
 def usesKeysUp(log: Any) -> Any:
     """
-    The key of what failed is used.
+    The key of a failed record counts as used.
     """
 
     class Faulty(log):
@@ -724,7 +724,7 @@ class FaultTests(SynchronousTestCase):
 
     def test_found(self) -> None:
         """
-        Each faulty store fails the tests that are about what is wrong with it.
+        Each faulty store fails the tests for its fault.
         """
         for fault, names in FAULTS.items():
             found = failures(fault, list(names))
@@ -732,7 +732,7 @@ class FaultTests(SynchronousTestCase):
 
     def test_all(self) -> None:
         """
-        There is a faulty store for each test, and each test passes if nothing is wrong.
+        There is a faulty store for each test, and each test passes for a correct store.
         """
         tests = {
             name

@@ -23,7 +23,7 @@ DAY = 86400.0
 
 class DrawingTestCase(SynchronousTestCase):
     """
-    Tests that say what is random.
+    Tests that replace the random numbers.
     """
 
     def draw(self, number: float) -> None:
@@ -55,8 +55,8 @@ class AfterEndTests(DrawingTestCase):
 
     def test_jitter(self) -> None:
         """
-        What the server asks for is never shortened: the random part is added to it.  With full
-        jitter that is as much again, or up to C{initial} if that is more, and at most C{maximum}.
+        The server's time is never shortened: the random part is added to it.  With full jitter that
+        is up to the same time again, or up to C{initial} if that is more, and at most C{maximum}.
         """
         for jitter, retry, most in (
             (1, 4000, 8.0),
@@ -76,8 +76,8 @@ class AfterEndTests(DrawingTestCase):
 
     def test_spread(self) -> None:
         """
-        Forty clients of a server that ends all streams at once reconnect spread over a second or
-        more, whatever it asks for.
+        Forty clients of a server that ends all streams at the same time reconnect over a second or
+        more, whatever time it sends.
         """
         for retry in None, 0, 500, 3000:
             waits = [Backoff().afterEnd(retry) for _ in range(40)]
@@ -139,7 +139,7 @@ class AfterFailureTests(DrawingTestCase):
 
     def test_least(self) -> None:
         """
-        What the server asks for by C{Retry-After} is not shortened by jitter, which is added to it.
+        The time in C{Retry-After} is not shortened by jitter, which is added to it.
         """
         self.assertEqual(Backoff(jitter=0).afterFailure(1, None, 7), 7)
         self.assertEqual(Backoff(jitter=0).afterFailure(5, None, 7), 16)
@@ -162,8 +162,8 @@ class AfterFailureTests(DrawingTestCase):
 
     def test_jitterOfMaximum(self) -> None:
         """
-        The jitter applies to C{maximum} too, so that clients do not reconnect together after a long
-        outage.
+        The jitter applies to C{maximum}, too, so that clients do not reconnect together after a
+        long outage.
         """
         self.draw(0.5)
         self.assertEqual(Backoff().afterFailure(100, None), 15)
@@ -205,7 +205,7 @@ class AfterFailureTests(DrawingTestCase):
 
     def test_many(self) -> None:
         """
-        The wait stays finite, however many failures there are.
+        The wait stays finite, after any number of failures.
         """
         for factor in 1, 1.5, 2, 1e308:
             wait = Backoff(factor=factor, jitter=0).afterFailure(10_000, None)
@@ -221,8 +221,8 @@ class ArgumentTests(SynchronousTestCase):
 
     def test_defaults(self) -> None:
         """
-        By default the wait doubles from a second to half a minute, with full jitter, without an
-        end.
+        By default the wait doubles from a second to half a minute, with full jitter, without a
+        limit.
         """
         self.assertEqual(Backoff(), Backoff(1, 2, 30, 1, 60, None, None))
 

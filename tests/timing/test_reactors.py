@@ -1,5 +1,5 @@
 """
-Tests for L{twisted_sse.timing.reactors}: a reactor with a time that is never set.
+Tests for L{twisted_sse.timing.reactors}: a reactor whose time cannot be set.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from twisted_sse.timing.reactors import makeSteady
 #: A timeout in seconds that nothing here should reach, even on a busy machine.
 PATIENCE = 10.0
 
-#: How far the system's clock is set, in seconds.
+#: The offset by which the system's clock is set, in seconds.
 DAY = 86400.0
 
 
@@ -54,7 +54,7 @@ class SteadyTests(SynchronousTestCase):
 
     def setUp(self) -> None:
         """
-        Let the reactors go by a clock that can be set.
+        Let the reactors use a clock that can be set.
         """
         self.system = SystemClock()
         self.patch(runtime, "seconds", self.system)
@@ -89,7 +89,7 @@ class SteadyTests(SynchronousTestCase):
 
     def later(self, reactor: Any, delay: float, made: list[float]) -> DelayedCall:
         """
-        Note how long a call has taken.
+        Record the duration of a call.
         """
         began = time.monotonic()
         call = reactor.callLater(delay, lambda: made.append(time.monotonic() - began))
@@ -107,8 +107,8 @@ class SteadyTests(SynchronousTestCase):
 
     def test_set(self) -> None:
         """
-        Whether the clock is set back or forward, no call is late and none is early, not those that
-        were pending before the reactor was made steady either.
+        Whether the clock is set back or forward, no call is late and none is early, including those
+        that were pending before the reactor was made steady.
         """
         for sign in (-1, 1):
             for reactor in self.every():
@@ -125,7 +125,7 @@ class SteadyTests(SynchronousTestCase):
 
     def test_reset(self) -> None:
         """
-        A call that was pending before and is put off does not depend on the system's clock.
+        A call that was pending before and is postponed does not depend on the system's clock.
         """
         for reactor in self.every():
             made: list[float] = []
@@ -138,8 +138,8 @@ class SteadyTests(SynchronousTestCase):
 
     def test_goesOn(self) -> None:
         """
-        The seconds of a reactor go on from what they are, since programs take them for the time of
-        day.
+        The seconds of a reactor continue from their current value, since programs take them for the
+        time of day.
         """
         for reactor in self.every():
             makeSteady(reactor)
@@ -147,7 +147,7 @@ class SteadyTests(SynchronousTestCase):
 
     def test_others(self) -> None:
         """
-        A reactor that does not use the system's clock is left alone: one in memory, or one that is
+        A reactor that does not use the system's clock is unchanged: one in memory, or one that is
         steady already.
         """
         clock: Any = Clock()

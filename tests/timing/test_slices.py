@@ -19,7 +19,7 @@ class SliceTests(SynchronousTestCase):
 
     def test_atOnce(self) -> None:
         """
-        A few items are processed at once.
+        A few items are processed immediately.
         """
         done: list[object] = []
         clock = Clock()
@@ -70,7 +70,7 @@ class SliceTests(SynchronousTestCase):
 
     def test_givingWay(self) -> None:
         """
-        Between slices the reactor does other things, and what is left stays in order.
+        Between slices the reactor does other things, and the remaining items stay in order.
         """
         clock, done = Clock(), list[int]()
 

@@ -68,7 +68,7 @@ class WheelLoopTests(TickerLoopTests):
 
 class TickerTests(SynchronousTestCase):
     """
-    Tests for what L{Ticker} adds.
+    Tests for the additional features of L{Ticker}.
     """
 
     def setUp(self) -> None:
@@ -205,7 +205,7 @@ class TickerTests(SynchronousTestCase):
 
     def test_late(self) -> None:
         """
-        A ticker that is late skips the ticks it missed, and keeps its beat.
+        A ticker that is late skips the ticks it missed, and keeps its rhythm.
         """
         times: list[float] = []
         loop = self.loop(lambda: times.append(self.clock.seconds()))
@@ -216,7 +216,7 @@ class TickerTests(SynchronousTestCase):
 
     def test_noTickIsLost(self) -> None:
         """
-        Of 100 ticks from an awkward time none is lost and none comes twice, on a wheel or not.
+        None of 100 ticks is lost or repeated, even with an awkward start time, on a wheel or not.
         """
         for make in (Ticker, WheelTicker):
             clock = Clock()
@@ -531,7 +531,7 @@ class SetBackTests(SynchronousTestCase):
 
     def test_overdue(self) -> None:
         """
-        Pending calls that are overdue are made at once when another is scheduled.
+        Overdue calls are made immediately when another is scheduled.
         """
         self.wheel.callLater(5, self.made.append, "old")
         self.reactor.setBack(3600)

@@ -13,12 +13,12 @@ from twisted_sse.daemon.processes.balance import surplus
 
 class SurplusTests(SynchronousTestCase):
     """
-    Tests for who has too many connections.
+    Tests for detecting children with too many connections.
     """
 
     def test_share(self) -> None:
         """
-        Who has more than 1.2 times the mean has too many.
+        A child with more than 1.2 times the mean has too many.
         """
         self.assertEqual(surplus({1: 121, 2: 79}), {1})
         self.assertEqual(surplus({1: 120, 2: 80}), set())
@@ -33,7 +33,7 @@ class SurplusTests(SynchronousTestCase):
 
     def test_none(self) -> None:
         """
-        Of none, and of one alone, no one has too many.
+        Without children, or with a single one, none has too many.
         """
         self.assertEqual(surplus({}), set())
         self.assertEqual(surplus({1: 1000}), set())
@@ -41,6 +41,6 @@ class SurplusTests(SynchronousTestCase):
     @given(dictionaries(integers(1, 9), integers(0, 10**6), min_size=1))
     def test_oneAccepts(self, connections: dict[int, int]) -> None:
         """
-        There is always one that accepts.
+        At least one child always accepts connections.
         """
         self.assertLess(surplus(connections), connections.keys())

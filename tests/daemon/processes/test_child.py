@@ -24,7 +24,7 @@ from twisted_sse.daemon.processes.wire import PROTOCOL, readMessage, writeMessag
 
 class ChildReactor(DaemonReactor):
     """
-    A reactor in memory that runs for no time.
+    A reactor in memory that returns immediately when it runs.
     """
 
     def __init__(self) -> None:
@@ -60,7 +60,7 @@ class ChildReactor(DaemonReactor):
 
     def said(self) -> list[Any]:
         """
-        @return: what the parent received.
+        @return: the messages to the parent.
         """
         return [readMessage(line) for line in self.transport.value().splitlines()]
 
@@ -93,7 +93,7 @@ class ChildTestCase(OptionsMixin):
 
     def begin(self, *arguments: str, sockets: int = 0, protocol: int = PROTOCOL) -> None:
         """
-        Tell the child to begin.
+        Ask the child to begin.
         """
         about = {
             "arguments": arguments,
@@ -109,7 +109,7 @@ class ChildTestCase(OptionsMixin):
 
     def failed(self) -> tuple[str, int]:
         """
-        @return: the reason and the status that the child has told.
+        @return: the reason and the status that the child has reported.
         """
         kind, fields = readMessage(self.parent.recv(2**16).rstrip())
         self.assertEqual(kind, "failed")
@@ -123,7 +123,7 @@ class StartTests(ChildTestCase):
 
     def assertFails(self, status: int, why: str) -> None:
         """
-        Assert that it exits, and tells why.
+        Assert that it exits, and reports why.
         """
         error = self.assertRaises(SystemExit, child.main)
         self.assertEqual(error.code, status)
@@ -134,7 +134,7 @@ class StartTests(ChildTestCase):
 
     def test_options(self) -> None:
         """
-        An option that is wrong by now is reported to the parent, not the user.
+        An option that has become invalid is reported to the parent, not to the user.
         """
         stderr = io.StringIO()
         self.patch(sys, "stderr", stderr)
@@ -144,7 +144,7 @@ class StartTests(ChildTestCase):
 
     def test_daemon(self) -> None:
         """
-        What cannot be used is reported with status 64.
+        A source or store that cannot be used is reported with status 64.
         """
 
         def fail(options: Any, reactor: Any, member: Any) -> None:
@@ -167,14 +167,15 @@ class StartTests(ChildTestCase):
 
     def test_version(self) -> None:
         """
-        A child of another version than its parent, whose messages it may not understand, says so.
+        A child of another version than its parent, whose messages it may not understand, reports
+        this.
         """
         self.begin(SOURCE, protocol=PROTOCOL - 1)
         self.assertFails(1, "restart the daemon")
 
     def test_parentGone(self) -> None:
         """
-        If the parent is gone already, there is nothing to do.
+        If the parent has already ended, there is nothing to do.
         """
         self.patch(child, "CONTROL", self.wire.detach())
         self.parent.sendall(b'["beg')
@@ -183,8 +184,8 @@ class StartTests(ChildTestCase):
 
     def test_starts(self) -> None:
         """
-        A child that can start says that it is ready when its reactor runs, and leaves the messages
-        after the first to the wire.
+        A child that can start reports that it is ready when its reactor runs, and leaves the
+        messages after the first to the wire.
         """
         made: list[Any] = []
 
@@ -204,7 +205,7 @@ class StartTests(ChildTestCase):
 
     def test_sockets(self) -> None:
         """
-        What a module of the user's starts when it is imported has none of the sockets.
+        A process that the user's module starts on import inherits none of the sockets.
         """
         inherited = os.dup(self.parent.fileno())
         self.addCleanup(os.close, inherited)
@@ -224,7 +225,7 @@ class StartTests(ChildTestCase):
 
 class FakeDaemon:
     """
-    A daemon that starts at once, unless its store fails.
+    A daemon that starts immediately, unless its store fails.
     """
 
     opened: Any = None
@@ -269,7 +270,7 @@ class RunTests(ChildTestCase):
 
     def test_end(self) -> None:
         """
-        At its end it tells its metrics once more, and closes the wire after that.
+        At its end the child sends its metrics once more, and closes the wire after that.
         """
         child.run(self.wire, self.member, self.daemon, self.reactor)
         ((phase, event, stop),) = self.reactor.triggers

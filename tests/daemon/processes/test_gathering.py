@@ -49,7 +49,7 @@ class GatheringTests(SynchronousTestCase):
 
     def values(self, total: Families) -> dict[str, float]:
         """
-        @return: the values of the samples, by what tells them apart.
+        @return: the values of the samples, by their labels.
         """
         return {
             "".join([name.removeprefix("sse_processes"), *labels.values()]): value
@@ -59,7 +59,7 @@ class GatheringTests(SynchronousTestCase):
 
     def test_all(self) -> None:
         """
-        The sum is there when all that are ready have answered.
+        The sum is ready when all ready children have answered.
         """
         answer = self.gathering.ask()
         self.tell(self.first, 1)
@@ -77,12 +77,12 @@ class GatheringTests(SynchronousTestCase):
                 "_replaced_total": 0,
             },
         )
-        # What is left is the tick of the supervisor.
+        # Only the tick of the supervisor is left.
         self.assertEqual(len(self.family.clock.getDelayedCalls()), 1)
 
     def test_shared(self) -> None:
         """
-        Those who ask meanwhile get the same answer, and those who ask later another.
+        Requests during the gathering get the same answer, and later ones another.
         """
         answers = [self.gathering.ask(), self.gathering.ask()]
         self.assertEqual([kind for kind, _ in self.first.said], ["collect"])
@@ -94,8 +94,8 @@ class GatheringTests(SynchronousTestCase):
 
     def test_silent(self) -> None:
         """
-        A child that does not answer in time is silent, and what it has told before counts, until it
-        answers again.
+        A child that does not answer in time counts as silent, and its previous metrics are used,
+        until it answers again.
         """
         self.gathering.ask()
         self.tell(self.first, 1)
@@ -107,7 +107,7 @@ class GatheringTests(SynchronousTestCase):
         self.family.advance(0.125)
         values = self.values(self.successResultOf(answer))
         self.assertEqual((values["opened_total"], values["ready"], values["silent"]), (112, 1, 1))
-        # Its answer comes late.
+        # Its answer arrives late.
         self.tell(self.second, 20)
         answer = self.gathering.ask()
         self.tell(self.first, 2)
@@ -117,7 +117,7 @@ class GatheringTests(SynchronousTestCase):
 
     def test_ends(self) -> None:
         """
-        A child that ends meanwhile is not waited for, and what it has counted stays.
+        The gathering does not wait for a child that ends meanwhile, and its counts stay.
         """
         self.gathering.ask()
         self.tell(self.first, 1)
@@ -130,7 +130,7 @@ class GatheringTests(SynchronousTestCase):
 
     def test_lastWords(self) -> None:
         """
-        What a child tells at its end counts.
+        The metrics that a child sends at its end count.
         """
         self.gathering.told(self.second.child, 0, opened(7))
         self.second.crash()
@@ -140,7 +140,7 @@ class GatheringTests(SynchronousTestCase):
 
     def test_nobody(self) -> None:
         """
-        If no child is ready, the parent's own metrics are all.
+        If no child is ready, only the parent's own metrics are included.
         """
         self.first.crash()
         self.second.crash()

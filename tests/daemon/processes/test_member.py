@@ -43,20 +43,20 @@ class Port:
 
     def stopReading(self) -> None:
         """
-        Accept nothing.
+        Stop accepting.
         """
         self.isReading = False
 
     def startReading(self) -> None:
         """
-        Accept everything.
+        Resume accepting.
         """
         self.isReading = True
 
 
 class MemberTests(SynchronousTestCase):
     """
-    Tests for what a child receives, and reports.
+    Tests for a child's messages, received and sent.
     """
 
     def setUp(self) -> None:
@@ -70,13 +70,13 @@ class MemberTests(SynchronousTestCase):
 
     def hear(self, kind: str, **fields: Any) -> None:
         """
-        The parent says something.
+        The parent sends a message.
         """
         self.member.wire.dataReceived(writeMessage(kind, fields))
 
     def said(self) -> list[tuple[str, dict[str, Any]]]:
         """
-        @return: what it has told since the last time.
+        @return: the messages sent since the last call.
         """
         lines = self.transport.value().splitlines()
         self.transport.clear()
@@ -91,7 +91,7 @@ class MemberTests(SynchronousTestCase):
 
     def test_stop(self) -> None:
         """
-        It ends when it is asked to, and when the parent has ended, once.
+        It ends once, when the parent requests it or has ended.
         """
         self.hear("stop")
         self.hear("stop")
@@ -100,7 +100,7 @@ class MemberTests(SynchronousTestCase):
 
     def test_unready(self) -> None:
         """
-        What is to happen when it is not ready any more, happens.
+        The action for an unready child is run.
         """
         called: list[None] = []
         self.hear("unready")
@@ -110,7 +110,7 @@ class MemberTests(SynchronousTestCase):
 
     def test_metrics(self) -> None:
         """
-        It tells its own metrics when it is asked.
+        It sends its own metrics on request.
         """
         self.hear("collect", round=3)
         self.assertEqual(self.said(), [("metrics", {"round": 3, "families": []})])
@@ -122,7 +122,7 @@ class MemberTests(SynchronousTestCase):
 
     def test_gather(self) -> None:
         """
-        It asks for those of all, and each who asks gets the answer to that.
+        It requests the metrics of all, and each request gets its own answer.
         """
         first, second = self.member.gather(), self.member.gather()
         numbers = [fields["number"] for _, fields in self.said()]
@@ -153,8 +153,8 @@ class MemberTests(SynchronousTestCase):
 
     def test_notRead(self) -> None:
         """
-        What is not needed is not sent while the parent does not read; then it learns how many lines
-        of the log are missing, and how many connections there are now.
+        Unnecessary messages are not sent while the parent does not read; afterwards it receives the
+        number of missing log lines, and the current number of connections.
         """
         count = 5
         listening: Any = None
@@ -172,7 +172,7 @@ class MemberTests(SynchronousTestCase):
 
     def test_log(self) -> None:
         """
-        What is logged is reported, with a traceback if there is one.
+        Log events are sent, with a traceback if there is one.
         """
         globalLogPublisher.addObserver(self.member)
         self.addCleanup(globalLogPublisher.removeObserver, self.member)
@@ -194,7 +194,7 @@ class MemberTests(SynchronousTestCase):
 
     def test_connections(self) -> None:
         """
-        It tells how many connections it has when that has changed.
+        It sends the number of its connections when that has changed.
         """
         listening: Any = None
         count = [0]
@@ -206,10 +206,9 @@ class MemberTests(SynchronousTestCase):
 
     def test_pause(self) -> None:
         """
-        It accepts nothing for as long as it is asked to, and again when it is asked to or nothing
-        comes.
+        It stops accepting when requested, and resumes on request or when no message arrives.
         """
-        # What was not told of ports is not paused.
+        # Ports that were not registered are not paused.
         self.hear("pause", seconds=1)
         self.hear("accept")
 
@@ -232,14 +231,14 @@ class MemberTests(SynchronousTestCase):
 
     def test_unknown(self) -> None:
         """
-        What it does not know, it ignores: a parent may be newer.
+        It ignores unknown messages: a parent may be newer.
         """
         self.hear("dance", partner=None)
         self.assertEqual(self.said(), [])
 
     def test_signals(self) -> None:
         """
-        The parent's signals are handled, so that they do not end it.
+        The parent's signals are handled, so that they do not end the child.
         """
         service: Any = self.member.signals()
         self.assertEqual(set(service._others), set(PARENTS))

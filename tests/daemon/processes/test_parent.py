@@ -1,5 +1,5 @@
 """
-Tests for L{twisted_sse.daemon.processes.parent}, and for what C{--processes} refuses.
+Tests for L{twisted_sse.daemon.processes.parent}, and for options that C{--processes} refuses.
 """
 
 from __future__ import annotations
@@ -29,18 +29,18 @@ REDIS = "--store=redis://localhost"
 
 def subscribing(stream: EventStream, channel: object) -> None:
     """
-    Be a source that wants a channel.
+    Be a source that needs a channel.
     """
 
 
 class CountedStore(SharedStore):
     """
-    A store in memory that counts nothing.
+    A store in memory whose metrics are empty.
     """
 
     def figures(self) -> list[Figure]:
         """
-        @return: what it counts.
+        @return: its metrics.
         """
         return []
 
@@ -115,7 +115,7 @@ class ParentTestCase(OptionsMixin):
     @property
     def processes(self) -> list[FakeProcess]:
         """
-        The processes that were started.
+        The started processes.
         """
         return self.spawners[0].processes
 
@@ -127,8 +127,8 @@ class ParentTests(ParentTestCase):
 
     def test_about(self) -> None:
         """
-        The ports are open when it is made, and children receive what they need; they are
-        started with the service.
+        The ports are open when the parent is made, and the children receive what they need; they
+        are started with the service.
         """
         made = self.make("--port=8080", "--admin=tcp:9090", "--interval=7")
         (spawner,) = self.spawners
@@ -157,14 +157,14 @@ class ParentTests(ParentTestCase):
 
     def test_one(self) -> None:
         """
-        One process is the daemon as it is without the option.
+        With one process the daemon is the same as without the option.
         """
         made = makeService(self.options("--processes=1"), DaemonReactor())
         self.assertNotIsInstance(made, parent.Parent)
 
     def test_stop(self) -> None:
         """
-        After C{--drain-delay}, in which no child is ready for more, the ports are closed and all
+        After C{--drain-delay}, during which no child is ready, the ports are closed and all
         children are stopped.
         """
         first, second = self.start("--drain-delay=3")
@@ -182,7 +182,7 @@ class ParentTests(ParentTestCase):
 
     def test_stopFails(self) -> None:
         """
-        If a port cannot be closed, the children are waited for all the same.
+        If a port cannot be closed, the parent still waits for the children.
         """
         first, second = self.start()
         self.patch(self.parent._listening, "stopService", lambda: fail(FileNotFoundError("x")))
@@ -204,7 +204,7 @@ class ParentTests(ParentTestCase):
 
     def test_metrics(self) -> None:
         """
-        A child that asks receives the sum, with the parent's own.
+        A child that asks receives the sum, including the parent's own metrics.
         """
         first, second = self.start()
         first.child.heard("gather", {"number": 5})
@@ -230,7 +230,7 @@ class ParentTests(ParentTestCase):
 
     def test_givesUp(self) -> None:
         """
-        If the children cannot start, the user sees one line, and the process exits with their
+        If the children cannot start, the user is notified once, and the process exits with their
         status.
         """
         self.parent = self.make("--drain-delay=3")
@@ -244,7 +244,7 @@ class ParentTests(ParentTestCase):
 
     def test_givesUpInBackground(self) -> None:
         """
-        In the background it is in the log.
+        In the background the reason is in the log.
         """
         events: list[Any] = []
         globalLogPublisher.addObserver(events.append)
@@ -260,8 +260,8 @@ class ParentTests(ParentTestCase):
 
     def test_background(self) -> None:
         """
-        Who has started C{twistd} in the background waits until the first child is ready, or until it
-        is known that none will be.
+        The process that started C{twistd} in the background waits until the first child is ready,
+        or until it is known that none will be.
         """
         for kind, told in ("ready", b"0"), ("failed", b"1 no module"):
             self.spawners.clear()
@@ -282,7 +282,7 @@ class ParentTests(ParentTestCase):
 
     def test_lines(self) -> None:
         """
-        The lines of the standard input are read here, and go into the store.
+        The lines of standard input are read by the parent, and stored.
         """
         server = Server(self.clock())
         self.patch(parent, "makeStore", lambda options, reactor: CountedStore(server))
@@ -317,7 +317,7 @@ class ParentTests(ParentTestCase):
 
 class RefusalTests(ParentTestCase):
     """
-    Tests for what cannot be several.
+    Tests for sources and stores that several processes cannot use.
     """
 
     def several(self, *arguments: str) -> str:
@@ -328,7 +328,7 @@ class RefusalTests(ParentTestCase):
 
     def test_oneSequence(self) -> None:
         """
-        What has to be one sequence needs Redis.
+        Sources that need a single sequence need Redis.
         """
         wants = f"python:{__name__}:subscribing"
         for source in "post", "-", "command:true", wants:
@@ -347,7 +347,7 @@ class RefusalTests(ParentTestCase):
 
     def test_once(self) -> None:
         """
-        What the parent reads has no end for the children.
+        For the children, sources that the parent reads have no end.
         """
         for source in "-", "command:true":
             self.assertIn(
@@ -358,7 +358,7 @@ class RefusalTests(ParentTestCase):
 
     def test_chroot(self) -> None:
         """
-        Where no program can be found, no process can be started.
+        Where no program can be found, starting a process is refused.
         """
         options = Options()
         options.parent = {"chroot": "/srv"}
@@ -372,14 +372,14 @@ class RefusalTests(ParentTestCase):
 
     def test_numbers(self) -> None:
         """
-        It must be a number from 1 to 1000.
+        The number must be from 1 to 1000.
         """
         for text in "0", "-1", "two", "1001":
             self.assertIn(f"--processes is {text!r}", self.refusal(f"--processes={text}"))
 
     def test_noSocket(self) -> None:
         """
-        An endpoint without a socket of its own cannot be shared.
+        An endpoint without its own socket cannot be shared.
         """
         self.patch(parent, "handOver", lambda port: None)
         self.assertIn(
@@ -388,7 +388,7 @@ class RefusalTests(ParentTestCase):
 
     def test_file(self) -> None:
         """
-        A file that cannot be read is reported at once, though only children read it.
+        A file that cannot be read is refused immediately, even if only children read it.
         """
         directory = tempfile.mkdtemp()
         self.addCleanup(rmtree, directory)
@@ -396,7 +396,7 @@ class RefusalTests(ParentTestCase):
 
     def test_private(self) -> None:
         """
-        The user's own data are for this machine alone, as with one process.
+        The user's own data is for this machine only, as with one process.
         """
         path = os.path.abspath(__file__)
         self.assertIn(

@@ -25,14 +25,14 @@ from twisted_sse.daemon.processes.sockets import Heir, handOver
 
 class Greeting(Protocol):
     """
-    Says who it is.
+    Sends its name.
     """
 
     transport: Any
 
     def connectionMade(self) -> None:
         """
-        Say it, and leave.
+        Send the name, and disconnect.
         """
         self.transport.write(b"heir")
         self.transport.loseConnection()
@@ -92,7 +92,8 @@ class HeirTests(TestCase):
     @needs("network")
     async def test_tcp(self) -> None:
         """
-        The heir accepts what the first owner does not; when it ends the socket is as good as before.
+        The heir accepts connections that the first owner does not; after its end the socket still
+        works.
         """
         owner: Any = reactor.listenTCP(0, Factory(), interface="127.0.0.1")
         inherited = self.handOver(owner)
@@ -106,7 +107,7 @@ class HeirTests(TestCase):
     @needs("network")
     async def test_haproxy(self) -> None:
         """
-        What an endpoint wraps is adopted, too.
+        A wrapped endpoint is adopted, too.
         """
         owner: Any = reactor.listenTCP(0, Factory(), interface="127.0.0.1")
         inherited = self.handOver(owner)
@@ -131,7 +132,7 @@ class HeirTests(TestCase):
     @needs("network")
     async def test_ownerEnds(self) -> None:
         """
-        When the first owner closes its socket, the heir accepts all the same.
+        When the first owner closes its socket, the heir still accepts.
         """
         owner: Any = reactor.listenTCP(0, Factory(), interface="127.0.0.1")
         inherited = handOver(owner)
@@ -143,7 +144,7 @@ class HeirTests(TestCase):
 
     def test_none(self) -> None:
         """
-        What has no socket cannot be handed over.
+        An endpoint without a socket cannot be handed over.
         """
         port: Any = MemoryReactorClock().listenTCP(0, Factory())
         self.assertNotIsInstance(port, tcp.Port)

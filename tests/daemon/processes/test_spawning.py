@@ -112,7 +112,7 @@ class SpawnerTests(SynchronousTestCase):
 
     def test_inherited(self) -> None:
         """
-        A child inherits nothing but its output, the wire and the sockets, and has no input.
+        A child inherits only its output, the wire and the sockets, and has no input.
         """
         self.assertEqual(set(self.reactor.statuses), {0, 1, 2, CONTROL, FIRST_SOCKET})
         null = os.stat(os.devnull)
@@ -126,7 +126,7 @@ class SpawnerTests(SynchronousTestCase):
 
     def test_begin(self) -> None:
         """
-        It receives the options over the wire, not on its command line.
+        A child receives the options over the wire, not on its command line.
         """
         kind, about = readMessage(self.reactor.transport.value().rstrip())
         self.assertEqual(
@@ -146,7 +146,8 @@ class SpawnerTests(SynchronousTestCase):
 
     def test_mask(self) -> None:
         """
-        A child is not reached by the parent's signals before it handles them; the parent is.
+        Signals sent to the parent reach a child only after it handles them, and the parent
+        immediately.
         """
         self.assertLessEqual(set(PARENTS), self.reactor.mask)
         self.assertEqual(set(PARENTS) & signal.pthread_sigmask(signal.SIG_BLOCK, ()), set())
@@ -178,7 +179,8 @@ class SpawnerTests(SynchronousTestCase):
 
     def test_noDirectory(self) -> None:
         """
-        If the current directory is gone no process is started, which would wait to learn of it.
+        If the current directory was removed, no process is started, since it would wait for the
+        options.
         """
         self.patch(self.reactor, "spawnProcess", self.fail)
         there = os.open(".", os.O_RDONLY)
@@ -198,7 +200,7 @@ class SpawnerTests(SynchronousTestCase):
 
     def test_ended(self) -> None:
         """
-        A process has ended when what it has said was heard, too.
+        A process counts as ended only after its messages were received, too.
         """
         self.end(ProcessTerminated(None, signal.SIGKILL))
         self.assertEqual(self.child.ends, [])
@@ -221,7 +223,8 @@ class SpawnerTests(SynchronousTestCase):
 
     def test_wireStays(self) -> None:
         """
-        If something else still has the wire when the process has ended, that is not waited for.
+        If another process still holds the wire when the process has ended, this does not delay the
+        end.
         """
         self.end(ProcessTerminated(64))
         self.reactor.advance(LAST_WORDS)
@@ -231,7 +234,7 @@ class SpawnerTests(SynchronousTestCase):
 
     def test_kill(self) -> None:
         """
-        It is killed while it is there.
+        The process is killed while it runs.
         """
         self.process.kill()
         self.reactor.hasEnded = True

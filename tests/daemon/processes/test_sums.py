@@ -14,7 +14,7 @@ from twisted_sse.daemon.processes.sums import Families, Sums, described, made
 
 def process(opened: int, now: int, since: float, behind: float) -> Families:
     """
-    @return: the metrics of a process, as they are sent.
+    @return: the metrics of a process, as sent.
     """
     registry = CollectorRegistry()
     counter = Counter("opened", "Opened.", ["resource"], registry=registry)
@@ -51,8 +51,8 @@ class SumsTests(SynchronousTestCase):
 
     def test_sum(self) -> None:
         """
-        Counters, gauges and histograms are added; of times since when the first counts, and of
-        other times the longest.
+        Counters, gauges and histograms are added; of start times the earliest counts, and of other
+        times the longest.
         """
         sums = Sums()
         sums.tell(1, process(3, 2, 100, 0.5))
@@ -72,7 +72,7 @@ class SumsTests(SynchronousTestCase):
 
     def test_toldAgain(self) -> None:
         """
-        What a process tells replaces what it has told before.
+        The metrics of a process replace its previous ones.
         """
         sums = Sums()
         sums.tell(1, process(3, 2, 100, 0))
@@ -81,7 +81,7 @@ class SumsTests(SynchronousTestCase):
 
     def test_ended(self) -> None:
         """
-        What a process has counted stays when it has ended, and its gauges are 0.
+        The counts of a process remain after its end, and its gauges become 0.
         """
         sums = Sums()
         for number in 1, 2, 3:

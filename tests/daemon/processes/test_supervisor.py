@@ -29,7 +29,7 @@ class SupervisorTestCase(SynchronousTestCase):
 
     def log(self) -> str:
         """
-        @return: what was logged.
+        @return: the log messages.
         """
         return "\n".join(eventAsText(event) for event in self.events)
 
@@ -41,7 +41,7 @@ class ReplacementTests(SupervisorTestCase):
 
     def test_atOnce(self) -> None:
         """
-        A child that has lived for five seconds is replaced at once.
+        A child that has lived for five seconds is replaced immediately.
         """
         first, second = self.family.allReady()
         self.family.advance(5)
@@ -56,7 +56,7 @@ class ReplacementTests(SupervisorTestCase):
 
     def test_early(self) -> None:
         """
-        Children that die early are replaced after a while that grows, up to a second if they were
+        Children that die early are replaced after a growing delay, up to a second if they were
         ready.
         """
         self.family.allReady()
@@ -68,7 +68,7 @@ class ReplacementTests(SupervisorTestCase):
             self.assertIsNot(self.family.processes[-1], process)
         waits = re.findall(r"starting another in (\S+) s", self.log())
         self.assertEqual(waits, ["0.1", "0.2", "0.4", "0.8", "1.0", "1.0"])
-        # One that lives makes up for it.
+        # A child that lives resets the delay.
         self.family.processes[-1].ready()
         self.family.advance(5)
         self.family.processes[-1].crash()
@@ -79,7 +79,7 @@ class ReplacementTests(SupervisorTestCase):
 
     def test_neverReady(self) -> None:
         """
-        Children that are never ready again are tried forever, at last each half a minute.
+        Children that never become ready again are restarted forever, finally every half minute.
         """
         first, _ = self.family.allReady()
         first.crash()
@@ -93,8 +93,8 @@ class ReplacementTests(SupervisorTestCase):
 
     def test_cannotStart(self) -> None:
         """
-        If the first children cannot start, that is reported with their status, and nothing is tried
-        again.
+        If the first children cannot start, that is reported with their status, and nothing is
+        retried.
         """
         self.family.supervisor.startService()
         first, second = self.family.processes
@@ -118,7 +118,7 @@ class ReplacementTests(SupervisorTestCase):
 
     def test_noProcess(self) -> None:
         """
-        While the system starts no process, that is tried again.
+        If the system cannot start a process, starting is retried.
         """
         self.family.broken = True
         self.family.supervisor.startService()
@@ -156,7 +156,7 @@ class ReplacementTests(SupervisorTestCase):
 
     def test_parentStopped(self) -> None:
         """
-        When the parent itself was stopped for a while, its children have not hung.
+        If the parent itself was stopped for a while, its children do not count as hanging.
         """
         first, _ = self.family.allReady()
         first.answers = False
@@ -166,7 +166,7 @@ class ReplacementTests(SupervisorTestCase):
 
     def test_log(self) -> None:
         """
-        What a child logs is logged, with its name.
+        A child's log messages are logged, with its name.
         """
         first, _ = self.family.allReady()
         first.child.heard(
@@ -175,14 +175,14 @@ class ReplacementTests(SupervisorTestCase):
         event = self.events[-1]
         self.assertEqual((event["log_namespace"], event["log_level"].name), ("shop.events", "warn"))
         self.assertIn("process 1 (pid 1001): a {brace} in it", self.log())
-        # The namespace of Twisted's old log means nothing to an operator.
+        # The namespace of Twisted's old log is meaningless to an operator.
         first.child.heard("log", {"level": "info", "namespace": "log_legacy", "text": "old"})
         said = eventAsText(self.events[-1], includeTimestamp=False)
         self.assertEqual(said, "[-] process 1 (pid 1001): old")
 
     def test_others(self) -> None:
         """
-        Messages for others are handed on, and so are ends.
+        Messages for other modules are passed on, and so are ends.
         """
         heard = []
         lost = []
@@ -202,7 +202,7 @@ class StopTests(SupervisorTestCase):
 
     def test_together(self) -> None:
         """
-        All are asked to stop, and the end is when all have ended.
+        All children are asked to stop, and the end is when all have ended.
         """
         first, second = self.family.allReady()
         self.family.supervisor.unready()
@@ -217,7 +217,7 @@ class StopTests(SupervisorTestCase):
 
     def test_unready(self) -> None:
         """
-        A child that comes in the place of another when all are unready is so, too.
+        A child that replaces another while all are unready is unready, too.
         """
         first, _ = self.family.allReady()
         self.family.supervisor.unready()
@@ -244,7 +244,7 @@ class StopTests(SupervisorTestCase):
 
     def test_waiting(self) -> None:
         """
-        A replacement that was still to come does not come.
+        A replacement that was still due is not started.
         """
         first, second = self.family.allReady()
         first.crash()
@@ -256,7 +256,7 @@ class StopTests(SupervisorTestCase):
 
     def test_nobody(self) -> None:
         """
-        Without children the end is now.
+        Without children the end is immediate.
         """
         for process in self.family.allReady():
             process.crash()
@@ -270,7 +270,7 @@ class StopTests(SupervisorTestCase):
         self.family.supervisor.roll()
         stopped = self.family.supervisor.stopService()
         third = self.family.processes[2]
-        # It has come too late.
+        # It has arrived too late.
         third.ready()
         for process in first, second, third:
             self.assertEqual(process.kinds, ["stop"])
@@ -327,7 +327,7 @@ class RollTests(SupervisorTestCase):
 
     def roll(self, *old: int) -> None:
         """
-        Let a replacement go its way.
+        Let a replacement proceed.
 
         @param old: the processes that are replaced.
         """
@@ -337,7 +337,7 @@ class RollTests(SupervisorTestCase):
 
     def test_queued(self) -> None:
         """
-        A second demand meanwhile is met after the first, and a third with it.
+        A second request meanwhile is handled after the first, and a third together with it.
         """
         self.family.allReady()
         for _ in range(3):
@@ -383,7 +383,7 @@ class RollTests(SupervisorTestCase):
 
     def test_gone(self) -> None:
         """
-        A place whose child is being replaced anyway counts as replaced when that is ready.
+        A slot whose child is being replaced anyway counts as replaced when that is ready.
         """
         first, second = self.family.allReady()
         first.crash()
@@ -399,7 +399,7 @@ class RollTests(SupervisorTestCase):
 
     def test_noProcess(self) -> None:
         """
-        If the system starts no process, the old ones stay, and nothing is tried again.
+        If the system cannot start a process, the old ones stay, and nothing is retried.
         """
         first, _ = self.family.allReady()
         self.family.broken = True
@@ -430,7 +430,7 @@ class BalanceTests(SupervisorTestCase):
 
     def told(self, **counts: int) -> None:
         """
-        Let children tell how many connections they have.
+        Let children report their numbers of connections.
         """
         for name, count in counts.items():
             number = int(name.removeprefix("p")) - 1
@@ -438,8 +438,7 @@ class BalanceTests(SupervisorTestCase):
 
     def test_paused(self) -> None:
         """
-        A child with too many accepts none until it has no longer too many; it is asked again and
-        again.
+        A child with too many accepts none until it no longer has too many; the request is repeated.
         """
         first, second = self.family.allReady()
         self.told(p1=100)
@@ -453,7 +452,7 @@ class BalanceTests(SupervisorTestCase):
 
     def test_starting(self) -> None:
         """
-        One that starts while others are ready accepts nothing until it is ready, too.
+        A child that starts while others are ready accepts nothing until it is ready, too.
         """
         self.family.supervisor.startService()
         first, second = self.family.processes
@@ -472,7 +471,8 @@ class BalanceTests(SupervisorTestCase):
 
     def test_startingAlone(self) -> None:
         """
-        If the others end meanwhile, nothing is said any more, so that it accepts after a while.
+        If the others end meanwhile, the request is no longer repeated, so that the child accepts
+        after a while.
         """
         first, second = self.family.allReady()
         first.crash()
@@ -485,7 +485,7 @@ class BalanceTests(SupervisorTestCase):
 
     def test_hangs(self) -> None:
         """
-        One that hangs does not count, since no client may wait for it.
+        A child that hangs does not count, since others must not wait for it.
         """
         first, second = self.family.allReady()
         second.answers = False
@@ -497,7 +497,7 @@ class BalanceTests(SupervisorTestCase):
 
     def test_alone(self) -> None:
         """
-        While the others start, one alone accepts everything.
+        While the others start, a single child accepts everything.
         """
         self.family.supervisor.startService()
         self.family.processes[0].ready()

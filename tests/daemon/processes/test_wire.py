@@ -37,7 +37,7 @@ class WireTests(SynchronousTestCase):
 
     def test_cuts(self) -> None:
         """
-        However the bytes are cut, each message is heard once, in order.
+        However the bytes are cut, each message is received once, in order.
         """
         data = writeMessage("one", {}) + writeMessage("two", {"text": "a\nb é \ud800"})
         for size in (1, 2, 7, len(data)):
@@ -48,7 +48,7 @@ class WireTests(SynchronousTestCase):
 
     def test_said(self) -> None:
         """
-        What is said is a line.
+        A message is one line.
         """
         self.wire.say("log", {"text": "a\nb"})
         self.wire.say("ready")
@@ -58,7 +58,7 @@ class WireTests(SynchronousTestCase):
 
     def test_notRead(self) -> None:
         """
-        While the other side does not read, only what it needs is sent.
+        While the other side does not read, only necessary messages are sent.
         """
         self.wire.pauseProducing()
         self.assertFalse(self.wire.say("log", needed=False))
@@ -70,7 +70,7 @@ class WireTests(SynchronousTestCase):
 
     def test_lost(self) -> None:
         """
-        When the other end is closed that is reported, and nothing is sent any more.
+        When the other end is closed that is reported, and nothing more is sent.
         """
         closed = self.wire.close()
         self.assertNoResult(closed)
@@ -84,13 +84,13 @@ class WireTests(SynchronousTestCase):
 
     def test_neverConnected(self) -> None:
         """
-        A wire that was never connected is closed at once.
+        A wire that was never connected is closed immediately.
         """
         self.successResultOf(Wire(lambda kind, fields: None, self.count).close())
 
     def test_tooLong(self) -> None:
         """
-        A message that has no end ends the connection.
+        An endless message ends the connection.
         """
         self.patch(wire, "LONGEST_MESSAGE", 10)
         self.wire.dataReceived(b"x" * 10)

@@ -206,7 +206,7 @@ class CommandTests(SynchronousTestCase):
 
     def test_outputHeld(self) -> None:
         """
-        When the command has ended, its output is not waited for without end.
+        When the command has ended, the wait for its output is limited.
         """
         self.reactor.exitsAtOnce = True
         source = self.start()
@@ -222,7 +222,7 @@ class CommandTests(SynchronousTestCase):
 @needs("network")
 class LiveCommandTests(TestCase):
     """
-    Tests for a command with processes.
+    Tests for a command with real processes.
     """
 
     def start(self, script: str, **options: Any) -> Command:
@@ -247,7 +247,7 @@ class LiveCommandTests(TestCase):
 
     async def test_ended(self) -> None:
         """
-        Stopping ends the command and what it has started.
+        Stopping ends the command and the processes it has started.
         """
         source = self.start("sh -c 'echo $$; sleep 100' & echo $$; wait")
         await until(lambda: len(self.published.data) == 2)
@@ -280,7 +280,7 @@ class LiveCommandTests(TestCase):
 
     async def test_notThere(self) -> None:
         """
-        A command that cannot be run fails, and the log says why.
+        A command that cannot be run fails, and the log has the reason.
         """
         ended: list[int] = []
         warnings: list[str] = []

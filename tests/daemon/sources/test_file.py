@@ -74,7 +74,7 @@ class TailTests(SynchronousTestCase):
 
     def wait(self) -> None:
         """
-        Let the source look at the file, and read what there is.
+        Let the source check the file, and read everything available.
         """
         for _ in range(5):
             self.clock.advance(INTERVAL)
@@ -89,7 +89,8 @@ class TailTests(SynchronousTestCase):
 
     def test_noDirectory(self) -> None:
         """
-        A file may be in a directory that does not exist yet, which is a warning: it may be a mistake.
+        A file may be in a directory that does not exist yet, with a warning, since it may be a
+        mistake.
         """
         told: list[str] = []
         self.patch(tail._log, "warn", lambda text, **fields: told.append(text.format(**fields)))
@@ -142,7 +143,7 @@ class TailTests(SynchronousTestCase):
 
     def test_newClientResumes(self) -> None:
         """
-        A client that has not received a line yet misses none over a restart.
+        A client that has not received a line yet misses none across a restart.
         """
         self.append("old\n")
         followed = self.start()
@@ -209,7 +210,7 @@ class TailTests(SynchronousTestCase):
 
     def test_renamedTwice(self) -> None:
         """
-        Nothing is lost when the file is replaced twice between two looks.
+        Nothing is lost when the file is replaced twice between two checks.
         """
         self.append("1\n")
         self.start()
@@ -236,8 +237,8 @@ class TailTests(SynchronousTestCase):
 
     def test_renamedWithoutALine(self) -> None:
         """
-        An unfinished line that is all the old file has is sent when the file is replaced, and
-        resumed from after a restart.
+        An unfinished line that is the whole content of the old file is sent when the file is
+        replaced, and a client resumes from it after a restart.
         """
         self.append("no end")
         followed = self.start()
@@ -399,7 +400,7 @@ class TailTests(SynchronousTestCase):
     def test_noFile(self) -> None:
         """
         Anything but a regular file is refused at the start without blocking; later it is logged
-        once, and waited for.
+        once, and the source waits.
         """
         os.mkfifo(self.path)
         with self.assertRaises(OSError) as caught:
@@ -419,7 +420,7 @@ class TailTests(SynchronousTestCase):
 
     def test_unreadable(self) -> None:
         """
-        When the file cannot be read any more, that is logged once, and reading is retried.
+        When the file can no longer be read, that is logged once, and reading is retried.
         """
         self.append("1\n")
         followed = self.start()
@@ -439,7 +440,7 @@ class TailTests(SynchronousTestCase):
 
     def test_noMoreThanGoesOut(self) -> None:
         """
-        Nothing more is read until what was read has been delivered.
+        Nothing more is read until the lines read before have been delivered.
         """
         followed = self.start()
         delivered: list[Deferred[None]] = []
@@ -482,7 +483,7 @@ class TailTests(SynchronousTestCase):
 
     def test_hugeLines(self) -> None:
         """
-        What is read at the start begins with a whole line.
+        The first line read at the start is whole.
         """
         self.patch(tail, "MOST_LOADED", 100)
         self.patch(tail, "CHUNK", 16)

@@ -26,7 +26,7 @@ class TickTests(SynchronousTestCase):
 
     def test_eachClientItsOwn(self) -> None:
         """
-        A client gets its first event one interval after it connects, whenever others did.
+        A client gets its first event one interval after it connects, independently of others.
         """
         client = MemoryClient(EventStreamResource(tick(2, Event("hello", id="1"))))
         first = client.get()
@@ -48,7 +48,7 @@ class LoadTests(SynchronousTestCase):
 
     def setUp(self) -> None:
         """
-        Work in a temporary directory, and forget what was imported from it.
+        Work in a temporary directory, and forget the modules imported from it.
         """
         temporary = TemporaryDirectory()
         self.addCleanup(temporary.cleanup)
@@ -75,13 +75,13 @@ class LoadTests(SynchronousTestCase):
 
     def refusal(self, description: str) -> str:
         """
-        @return: why the source is refused.
+        @return: the reason for which the source is refused.
         """
         return str(self.assertRaises(SourceError, load, description))
 
     def test_workingDirectory(self) -> None:
         """
-        A module in the working directory is found even if C{sys.path} does not have it.
+        A module in the working directory is found even if C{sys.path} lacks the directory.
         """
         sys.path[:] = [path for path in sys.path if path not in ("", str(self.directory))]
         self.write("ssetestevents.py", "def connected(stream):\n    return ['hello']\n")
@@ -103,7 +103,7 @@ class LoadTests(SynchronousTestCase):
 
     def test_takesChannel(self) -> None:
         """
-        A function that has a parameter C{channel} is given one, however it is written.
+        A function with a parameter C{channel} receives one, however it is written.
         """
 
         class Events:
@@ -165,7 +165,7 @@ class LoadTests(SynchronousTestCase):
 
     def test_moduleLacksAnother(self) -> None:
         """
-        When the module imports a missing one, the error names that one.
+        When the module imports a missing one, the error names the missing one.
         """
         self.write("ssetestbroken.py", "import ssetestnowhere\n")
         message = self.refusal("python:ssetestbroken:connected")

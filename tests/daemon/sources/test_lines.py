@@ -73,8 +73,8 @@ class LineSplitterTests(SynchronousTestCase):
 
     def test_long(self) -> None:
         """
-        The rest of a line that is too long is counted and not kept, however many pieces it comes
-        in.
+        The rest of a line that is too long is counted and not kept, whatever the number of its
+        pieces.
         """
         splitter = LineSplitter()
         for _ in range(3 * 2**20 // 2**14):
@@ -87,7 +87,7 @@ class LineSplitterTests(SynchronousTestCase):
 
     def test_longAtOnce(self) -> None:
         """
-        A line that is too long may come in one piece, and its line end does not count.
+        A line that is too long may arrive in one piece, and its line end does not count.
         """
         (line,) = read(b"x" * (LONGEST_LINE + 5) + b"\n")
         self.assertEqual((len(line.raw), line.cut), (LONGEST_LINE, 5))

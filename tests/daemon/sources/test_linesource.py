@@ -32,7 +32,7 @@ def line(text: str, cut: int = 0) -> Line:
 
 class SourceTestCase(SynchronousTestCase):
     """
-    Has a channel that records what is published.
+    Has a channel that records the published events.
     """
 
     def setUp(self) -> None:
@@ -76,8 +76,8 @@ class FormatTests(SourceTestCase):
 
     def test_json(self) -> None:
         """
-        An object with the fields of an event is that event, and its data becomes JSON unless it is
-        text.
+        An object with the fields of an event becomes that event, and its data becomes JSON unless
+        it is text.
         """
         self.publish(
             '{"data": "x", "event": "e", "id": "7", "retry": 900}',
@@ -201,7 +201,7 @@ class StandardInputTests(SourceTestCase):
 
     def test_pauses(self) -> None:
         """
-        Nothing more is read from a pipe or file until what was read has been delivered.
+        Nothing more is read from a pipe or file until the lines read before have been delivered.
         """
         delivered: Deferred[None] = Deferred()
         self.patch(self.channel, "whenDelivered", lambda: delivered)
@@ -238,7 +238,7 @@ class StandardInputTests(SourceTestCase):
 
     def test_error(self) -> None:
         """
-        An error in reading is logged, and reported with status 1.
+        A read error is logged, and reported with status 1.
         """
         errors: list[str] = []
         self.patch(stdin._log, "error", lambda text, **fields: errors.append(fields["why"]))
@@ -251,7 +251,7 @@ class StandardInputTests(SourceTestCase):
 
     def test_unending(self) -> None:
         """
-        A source without an C{ended} callback may end.
+        A source may end without an C{ended} callback.
         """
         source = StandardInput(self.channel, MemoryReactorClock())
         source._splitter = LineSplitter()

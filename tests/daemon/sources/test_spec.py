@@ -57,7 +57,7 @@ class ArgumentTests(OptionsMixin):
 
     def test_paths(self) -> None:
         """
-        There may be several with a path for each, among options and beside C{--source}.
+        There may be several sources with a path for each, among options and beside C{--source}.
         """
         self.assertEqual(
             self.sources("/log=app.log", "--port", "81", "/a/b=post", "-s", "tick"),
@@ -66,7 +66,7 @@ class ArgumentTests(OptionsMixin):
 
     def test_names(self) -> None:
         """
-        One source without a path is at the root; of several each has its name there.
+        One source without a path is at the root; each of several is at its name there.
         """
         Path("my log.txt").touch()
         found = self.sources(
@@ -82,14 +82,14 @@ class ArgumentTests(OptionsMixin):
 
     def test_later(self) -> None:
         """
-        A file need not exist yet, if its name looks like one and is not like another's.
+        A file need not exist yet, if its name looks like one and differs from another's.
         """
         for name in "other.txt", "./other", os.path.abspath("later.log"), "b.log":
             self.assertEqual(self.sources(name), [("/", Kind.FILE, name)])
 
     def test_words(self) -> None:
         """
-        People read what a source is, and scripts what kind it is.
+        People see a description of a source, and scripts its kind.
         """
         path = os.path.abspath("app.log")
         function = SOURCE.removeprefix("python:")
@@ -107,7 +107,7 @@ class ArgumentTests(OptionsMixin):
 
     def test_equalsSign(self) -> None:
         """
-        The absolute name of a file may have an equals sign.
+        The absolute name of a file may contain an equals sign.
         """
         name = os.path.abspath("a=b.log")
         Path(name).touch()
@@ -115,7 +115,7 @@ class ArgumentTests(OptionsMixin):
 
     def test_options(self) -> None:
         """
-        Options may come after a source, with their values, and flags without.
+        Options may follow a source, with their values, and flags without.
         """
         options = self.options("app.log", "--public", "--event", "", "-p", "81", "-i2", "/t=tick")
         self.assertEqual((options["public"], options["event"]), (1, ""))
@@ -124,7 +124,7 @@ class ArgumentTests(OptionsMixin):
 
     def test_dashes(self) -> None:
         """
-        After two dashes comes a command, whose words stay as they are.
+        Two dashes are followed by a command, whose words stay unchanged.
         """
         for words in (["true"], ["true", "--public", "a b", "--", "$x;'"]):
             options = self.options("--public", "--", *words)
@@ -137,7 +137,7 @@ class ArgumentTests(OptionsMixin):
 
     def test_wrong(self) -> None:
         """
-        What is not a source is refused with advice.
+        An invalid source is refused with advice.
         """
         for argument, advice in (
             ("ap.log", "file 'ap.log' does not exist: did you mean app.log?"),
@@ -162,7 +162,7 @@ class ArgumentTests(OptionsMixin):
 
     def test_twice(self) -> None:
         """
-        Two sources cannot have one path, nor can a source have one of the daemon's.
+        Two sources cannot have the same path, nor can a source have one of the daemon's.
         """
         self.assertIn("another source is already at /a", self.refusal("/a=app.log", "/a=tick"))
         os.mkdir("old")
@@ -175,14 +175,14 @@ class ArgumentTests(OptionsMixin):
 
     def test_once(self) -> None:
         """
-        C{--once} is not for sources that have no end.
+        C{--once} is refused for sources without an end.
         """
         for argument in "app.log", "post":
             self.assertIn(f"--once: {argument} has no end", self.refusal(argument, "--once"))
 
     def test_suits(self) -> None:
         """
-        An option that has no effect on any of the sources is refused, and names them.
+        An option that has no effect on any of the sources is refused with an error that names them.
         """
         self.assertIn(
             "--format only applies to lines, and post has none",

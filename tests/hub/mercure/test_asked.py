@@ -16,12 +16,12 @@ from twisted_sse.stream.options import LONGEST_ID
 
 class LimitTests(HubCase):
     """
-    Tests for subscribers that ask for too much.
+    Tests for subscribers that request too much.
     """
 
     def test_longID(self) -> None:
         """
-        The last event ID is no longer than one that is given, wherever it is.
+        A last event ID may be as long as IDs that publishers may set, wherever it is sent.
         """
         self.serve()
         for length, status in (LONGEST_ID, 200), (LONGEST_ID + 1, 400):
@@ -37,8 +37,8 @@ class LimitTests(HubCase):
 
     def test_memory(self) -> None:
         """
-        When the patterns of all subscribers together take too much memory, there are no new ones for
-        subscribers; but those that are there, everything else, and those of tokens.
+        When the patterns of all subscribers together take too much memory, subscribers get no new
+        ones; existing patterns, everything else, and the patterns of tokens still work.
         """
         self.serve()
         known = "match_urlpattern=/known/:x"
@@ -65,8 +65,8 @@ class LimitTests(HubCase):
 
     def test_patterns(self) -> None:
         """
-        However many patterns subscribers have selected, others are served while a topic is compared with
-        them.
+        However many patterns subscribers have selected, others are served while a topic is compared
+        with them.
         """
         self.serve()
         streams = [

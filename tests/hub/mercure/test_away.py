@@ -1,5 +1,5 @@
 """
-Tests for a hub whose store is away, and whose clients go at the worst moment.
+Tests for a hub whose store is unreachable, and whose clients disconnect at the worst moment.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from twisted_sse.testing import MemoryClient, MemoryClock
 
 class StoreCase(HubCase):
     """
-    What the tests with a store share.
+    Shared parts of the tests with a store.
     """
 
     def begin(self, **store: Any) -> LateStore:
@@ -48,13 +48,13 @@ class StoreCase(HubCase):
 
 class StoreTests(StoreCase):
     """
-    Tests for a store that is away.
+    Tests for an unreachable store.
     """
 
     def test_away(self) -> None:
         """
-        While the store cannot be written, publishers are asked to reconnect, and streams stay; then
-        it goes on.
+        While the store cannot be written, publishers are asked to retry, and streams stay open;
+        afterwards all continues.
         """
         store = self.begin(deliver="stored")
         self.clock.pump([0.1] * 10)
@@ -70,8 +70,8 @@ class StoreTests(StoreCase):
 
     def test_awayAtStart(self) -> None:
         """
-        If the store cannot be reached yet, publishers learn it after some seconds, and
-        subscribers wait for it in open streams.
+        If the store is not reachable yet, publishers are notified after some seconds, and
+        subscribers wait in open streams.
         """
         store = self.begin(isAway=True)
         streams = [self.get("topic=a"), self.get("topic=a&lastEventID=x")]
@@ -88,7 +88,7 @@ class StoreTests(StoreCase):
 
     def test_notReady(self) -> None:
         """
-        A publisher waits only some seconds for the channel, also where it is known what was revoked.
+        A publisher waits only some seconds for the channel, even if the revoked tokens are known.
         """
         self.begin()
         self.clock.pump([0.1] * 10)
@@ -99,9 +99,9 @@ class StoreTests(StoreCase):
 
     def test_tokensAtStart(self) -> None:
         """
-        As long as it is unknown what was revoked, one with a token gets nothing, and is asked to
-        reconnect, as a browser does not after an error; for others there is a 503.  Then it is let
-        in, or refused.
+        While the revoked tokens are unknown, a client with a token gets no events, and is asked to
+        reconnect, which browsers do not do after an error; other clients get a 503.  Afterwards the
+        client is accepted or refused.
         """
         kept: dict[str, Content] = {}
         self.begin(content=kept)
@@ -134,7 +134,7 @@ class StoreTests(StoreCase):
 
     def test_keysAway(self) -> None:
         """
-        So is one whose token needs keys that cannot be fetched.
+        The same holds for a client whose token needs keys that cannot be fetched.
         """
         clock, agent = MemoryClock(), MemoryAgent()
         channel = Channel(positionEvent=None, resetEvent=None, reactor=clock)
@@ -153,20 +153,20 @@ class StoreTests(StoreCase):
 
 class VanishingTests(StoreCase):
     """
-    Tests for clients that go at the worst moment.
+    Tests for clients that disconnect at the worst moment.
     """
 
     def left(self) -> int:
         """
-        @return: how many streams are not collected.
+        @return: the number of streams that are not collected.
         """
         gc.collect()
         return sum(isinstance(each, EventStream) for each in gc.get_objects())
 
     def test_closedEarly(self) -> None:
         """
-        If the hub is closed before the store was open, clients with a token learn that it is not
-        there, and it is not an error of ours.
+        If the hub is closed before the store was open, clients with a token learn that it is
+        unavailable, and no error is logged.
         """
         self.begin(isAway=True)
         self.hub.close()
@@ -182,8 +182,8 @@ class VanishingTests(StoreCase):
 
     def test_everywhere(self) -> None:
         """
-        Of a client that vanishes while the hub waits for the store, nothing is left, whatever it has
-        asked for: no subscriber, no call, no stream.
+        A client that vanishes while the hub waits for the store leaves nothing behind, whatever it
+        requested: no subscriber, no call, no stream.
         """
         for method, body in ("GET", b""), ("QUERY", b""), ("HEAD", b""), ("POST", b"topic=a&id=i"):
             # Collecting takes long, so it is done once for all.
@@ -207,8 +207,8 @@ class VanishingTests(StoreCase):
 
     def test_publisher(self) -> None:
         """
-        A publisher that vanishes while its token is checked publishes nothing, and it is not an
-        error of ours.
+        A publisher that vanishes while its token is checked publishes nothing, and no error is
+        logged.
         """
         self.begin()
         self.clock.pump([0.1] * 10)
@@ -224,7 +224,7 @@ class VanishingTests(StoreCase):
 
     def test_request(self) -> None:
         """
-        The hub keeps no request whose client has disconnected.
+        The hub does not keep requests of disconnected clients.
         """
         store = self.begin()
         self.clock.pump([0.1] * 10)
@@ -247,7 +247,7 @@ class VanishingTests(StoreCase):
 
     def test_keys(self) -> None:
         """
-        Of a client that vanishes while the hub fetches keys, nothing is left, when that is over.
+        A client that vanishes while the hub fetches keys leaves nothing behind afterwards.
         """
         clock, agent = MemoryClock(), MemoryAgent()
         channel = Channel(reactor=clock)
@@ -276,7 +276,7 @@ class VanishingTests(StoreCase):
 
     def test_revokedMeanwhile(self) -> None:
         """
-        One whose token is revoked while the hub looks for the place to resume from is not subscribed.
+        A client whose token is revoked while the hub looks up its position is not subscribed.
         """
         store = self.begin()
         self.clock.pump([0.1] * 10)
@@ -291,8 +291,8 @@ class VanishingTests(StoreCase):
 
     def test_closed(self) -> None:
         """
-        A channel that is closed ends the streams; publishers are refused, with nothing in the log
-        that says it was our mistake.
+        A closed channel ends the streams; publishers are refused, and the log does not report an
+        internal error.
         """
         self.serve()
         stream = self.get("topic=a")
@@ -309,8 +309,8 @@ class VanishingTests(StoreCase):
 
     def test_nothingLeft(self) -> None:
         """
-        When the streams have ended and the hub is closed, nothing is left that calls the reactor, even
-        if keys are being fetched; pending requests learn that they cannot be had.
+        After the streams have ended and the hub is closed, no calls of the reactor remain, even if
+        keys are being fetched; requests that wait for keys fail.
         """
         clock, agent = MemoryClock(), MemoryAgent()
         channel = Channel(reactor=clock)

@@ -36,7 +36,7 @@ from twisted_sse.testing import MemoryClient
 
 BOTH = (Dialect.V0, Dialect.V1)
 
-#: The origins of the hub that was observed.
+#: The origins of the observed hub.
 OBSERVED_ORIGINS = ["http://ok.example:8080", "https://two.example"]
 
 
@@ -70,12 +70,12 @@ def find(
 
 class ObservedTests(SynchronousTestCase):
     """
-    Tests that tokens are where they were for the hub that people have, where that was right.
+    Tests that tokens are found where the deployed hub finds them, if that is correct.
     """
 
     def test_carriers(self) -> None:
         """
-        What was observed is what ours does, or what is recommended in place of it.
+        Our hub does what was observed, or what is recommended in place of it.
         """
         for case in cases("tokens", "token-carrier: "):
             given, observed = case["input"], case["observed"]
@@ -100,13 +100,13 @@ class ObservedTests(SynchronousTestCase):
             if found is None:
                 self.assertEqual(main, [200, []], case["name"])
             else:
-                # A bad one is found too, and is for the verifier.
+                # An invalid one is found, too, and is left to the verifier.
                 expected = {"A": [200, ["urn:A"]], "<bad>": [401], "<expired>": [401]}
                 self.assertEqual(expected.get(found.token, [401]), main, case["name"])
 
     def test_origins(self) -> None:
         """
-        Which pages may publish with a cookie is as it was observed, except for two origins.
+        The pages that may publish with a cookie are as observed, except for two origins.
         """
         origins = {
             "main": PublishOrigins(OBSERVED_ORIGINS),
@@ -118,7 +118,7 @@ class ObservedTests(SynchronousTestCase):
         for case in found:
             headers = case["input"]["headers"]
             if any(name == "Authorization" for name, _ in headers):
-                # Then no origin is looked at: the hub does not ask.
+                # Then no origin is checked: the hub does not ask for one.
                 continue
             mayPublish = case["observed"]["status"] == 200 and not case["recommend"].startswith(
                 "400"
@@ -146,7 +146,7 @@ class CarriersTests(SynchronousTestCase):
 
     def test_queryOfNew(self) -> None:
         """
-        In 1.0 the query has no token, under whatever name; one in it does not count.
+        In 1.0 no parameter of the query carries a token, and a token there is ignored.
         """
         query = "match=a&authorization=TOKEN&access_token=TOKEN"
         self.assertIsNone(find(Carriers(BOTH), query=query, dialect=Dialect.V1))
@@ -154,8 +154,8 @@ class CarriersTests(SynchronousTestCase):
 
     def test_queryOfOld(self) -> None:
         """
-        A token in a query must be one of 0.x, wherever the request might be of both; one in a header
-        or a cookie may be of any.
+        A token in a query must be one of 0.x, even if the request may be of either dialect; one in
+        a header or a cookie may be of either.
         """
         for dialect in (None, Dialect.V0):
             found = find(Carriers(BOTH), query="authorization=TOKEN", dialect=dialect)
@@ -167,7 +167,8 @@ class CarriersTests(SynchronousTestCase):
 
     def test_cookies(self) -> None:
         """
-        The cookie of the request's own dialect comes first, and that of 1.0 where there is none.
+        The cookie of the request's own dialect is preferred, and that of 1.0 is used if there is
+        none.
         """
         headers = [("Cookie", "mercureAuthorization=old; __Secure-mercure_access_token=new")]
         for dialect, token in ((Dialect.V0, "old"), (Dialect.V1, "new"), (None, "new")):
@@ -205,14 +206,14 @@ class CarriersTests(SynchronousTestCase):
 
     def test_severalCookies(self) -> None:
         """
-        Different cookies of one name are refused: one may be from someone who controls another host
-        of the same domain.
+        Different cookies with one name are refused: one may be set by a party that controls another
+        host of the same domain.
         """
         self.refused([("Cookie", "mercureAuthorization=TOKEN; mercureAuthorization=TOKEN2")])
 
     def test_first(self) -> None:
         """
-        The first place that is there decides, whatever is in it.
+        The first place with a token decides, whatever its content.
         """
         cookie = ("Cookie", "mercureAuthorization=TOKEN")
         for value in ("", "Basic TOKEN", "Bearer", "TOKEN", "Bearer\tTOKEN", "Bearer TOKEN TOKEN"):
@@ -235,7 +236,7 @@ class CarriersTests(SynchronousTestCase):
     )
     def test_anything(self, headers: list[tuple[str, bytes]], query: bytes) -> None:
         """
-        Whatever a request has, there is a token, none, or L{Unverified}.
+        For any request, the result is a token, none, or L{Unverified}.
         """
         request = made()
         request.uri += b"?" + query
@@ -252,15 +253,15 @@ class CarriersTests(SynchronousTestCase):
 
     def test_names(self) -> None:
         """
-        What cannot be the name of a cookie is refused.
+        A name that no cookie can have is refused.
         """
         for name in ("", "a b", "a=b", "a;b", "\u00e9"):
             self.assertRaises(InvalidOption, Carriers, BOTH, {"1.0": name})
 
     def test_ownNames(self) -> None:
         """
-        The cookies may have other names, for one protocol or both, and then those of the protocol mean
-        nothing; one for a protocol that is not spoken is refused.
+        The cookies may have other names, for one protocol or both, and then the protocol's default
+        names are ignored; a name for a protocol that is not served is refused.
         """
         usual = "mercureAuthorization=OLD; __Secure-mercure_access_token=NEW"
         for names, cookie, old, new in (
@@ -289,7 +290,7 @@ class CarriersTests(SynchronousTestCase):
 
     def test_repr(self) -> None:
         """
-        What is found does not show the token.
+        The result does not show the token.
         """
         found = find(Carriers(BOTH), query="authorization=TOKEN")
         self.assertEqual(repr(found), "<Presented in the query>")
@@ -297,12 +298,12 @@ class CarriersTests(SynchronousTestCase):
 
 class RedactTests(SynchronousTestCase):
     """
-    Tests that no log has a token of a URL.
+    Tests that no log contains a token from a URL.
     """
 
     def test_query(self) -> None:
         """
-        A token in a query is replaced, however its name is written; the rest stays as it was.
+        A token in a query is replaced, however its name is written; the rest stays unchanged.
         """
         for query, redacted in (
             ("topic=a&authorization=TOKEN", "topic=a&authorization=redacted"),
@@ -325,8 +326,8 @@ class RedactTests(SynchronousTestCase):
 
     def test_logs(self) -> None:
         """
-        Neither Twisted's access log, nor ours, nor a request that is shown in an error has the token of
-        a request, wherever it was.
+        Neither Twisted's access log, nor ours, nor a request shown in an error contains the
+        request's token, wherever it was.
         """
         token = handmade({"mercure": {"subscribe": ["*"]}})
         log = io.StringIO()
@@ -388,8 +389,8 @@ class PublishOriginsTests(SynchronousTestCase):
 
     def test_pattern(self) -> None:
         """
-        A pattern allows the hosts below one, at any depth, with the same scheme and port; not the host
-        itself, nor one that only looks like it.
+        A pattern allows the hosts below one, at any depth, with the same scheme and port; neither
+        the host itself, nor one that only looks similar.
         """
         patterns = ["https://*.example.com", "http://*.dev.example:8080"]
         for origin in (
@@ -425,7 +426,7 @@ class PublishOriginsTests(SynchronousTestCase):
 
     def test_referer(self) -> None:
         """
-        Of a C{Referer} the origin counts, exactly.
+        The origin of a C{Referer} is compared exactly.
         """
         origins = ["https://example.com"]
         for url in ("https://example.com", "https://example.com/", "https://example.com?x@y:/"):
@@ -446,8 +447,8 @@ class PublishOriginsTests(SynchronousTestCase):
 
     def test_invalid(self) -> None:
         """
-        What is not an origin is refused when the hub is made, above all C{null}, which any page can
-        have.
+        A value that is not an origin is refused when the hub is made, above all C{null}, which any
+        page can have.
         """
         for origin in (
             "null",
@@ -467,7 +468,7 @@ class PublishOriginsTests(SynchronousTestCase):
 
     def test_open(self) -> None:
         """
-        That all pages may publish can be asked, so that it can be warned about.
+        An attribute tells whether all pages may publish, so that a warning is possible.
         """
         self.assertTrue(PublishOrigins(["*"]).isOpen)
         self.assertFalse(PublishOrigins(["https://*.example.com"]).isOpen)

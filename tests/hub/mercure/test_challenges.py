@@ -22,14 +22,14 @@ class ChallengesTests(SynchronousTestCase):
 
     def assertAnswer(self, refused: Refused, status: int, challenge: str) -> None:
         """
-        Check an answer.
+        Check a response.
         """
         self.assertEqual(refused.status, status)
         self.assertEqual(refused.headers, {b"www-authenticate": challenge.encode()})
 
     def test_missing(self) -> None:
         """
-        Without a token it is 401, and the challenge has no error: RFC 6750, 3.1.
+        Without a token the response is 401, and the challenge has no error: RFC 6750, 3.1.
         """
         self.assertAnswer(Challenges().missing("why"), 401, "Bearer")
         self.assertEqual(Challenges().missing("why").reason, "missing")
@@ -41,8 +41,8 @@ class ChallengesTests(SynchronousTestCase):
 
     def test_bad(self) -> None:
         """
-        A bad token is 401 invalid_token, whatever is wrong with it; how a token came is wrong with 400
-        in 1.0, and 401 in 0.x; 503 says that it may be good.  The reason is only in C{why}.
+        Any invalid token is 401 invalid_token; a token sent in the wrong way is 400 in 1.0, and 401
+        in 0.x; 503 means that it may be valid.  The reason is only in C{why}.
         """
         for reason in Reason:
             for dialect in Dialect:
@@ -64,7 +64,8 @@ class ChallengesTests(SynchronousTestCase):
 
     def test_notGranted(self) -> None:
         """
-        What a good token does not grant is 403; by the switch 401 in 0.x, never in 1.0.
+        An action that a valid token does not grant is 403; with the option 401 in 0.x, never in
+        1.0.
         """
         for unauthorized in (False, True):
             challenges = Challenges(unauthorized=unauthorized)
@@ -75,7 +76,7 @@ class ChallengesTests(SynchronousTestCase):
 
     def test_metadata(self) -> None:
         """
-        A URL that could not be quoted in a header is refused.
+        A URL that cannot be quoted in a header is refused.
         """
         for url in (
             "",

@@ -54,7 +54,7 @@ class DetailsTests(SynchronousTestCase):
 
     def assertWrong(self, claims: dict[str, Any], *said: str) -> None:
         """
-        Check that something is wrong with the claims, and that the error says where.
+        Check that the claims have an error, and that the message names its place.
         """
         error = self.assertRaises(Unverified, granted1, claims, BASE)
         self.assertEqual(error.reason, Reason.CLAIMS)
@@ -63,7 +63,7 @@ class DetailsTests(SynchronousTestCase):
 
     def test_actions(self) -> None:
         """
-        Each action grants what it names; unknown ones grant nothing.
+        Each action grants the topics it names; unknown actions grant nothing.
         """
         for actions, publishes, subscribes in (
             (["publish"], True, False),
@@ -78,7 +78,7 @@ class DetailsTests(SynchronousTestCase):
 
     def test_union(self) -> None:
         """
-        What a token grants is what its details grant together, each with its own actions.
+        A token grants everything that its details grant, each with its own actions.
         """
         granted = self.granted(
             detail(actions=["publish"], topics=[{"match": "a"}, {"match": "b"}]),
@@ -88,14 +88,14 @@ class DetailsTests(SynchronousTestCase):
 
     def test_nothing(self) -> None:
         """
-        Without details a token is good, and grants nothing.
+        Without details a token is valid, and grants nothing.
         """
         self.assertEqual(texts(granted1({}, BASE)), ([], []))
         self.assertEqual(texts(self.granted()), ([], []))
 
     def test_otherTypes(self) -> None:
         """
-        Details of other types are another API's, and are skipped whatever is in them.
+        Details of other types belong to other APIs, and are skipped, whatever their content.
         """
         for kind in (..., None, 1, "", DETAIL + "/", DETAIL.upper(), "payment"):
             granted = self.granted(detail(type=kind, actions=1, topics=None), detail())
@@ -103,7 +103,7 @@ class DetailsTests(SynchronousTestCase):
 
     def test_kinds(self) -> None:
         """
-        A topic is an exact one, unless it says that it is a pattern.
+        A topic is matched exactly, unless it is declared as a pattern.
         """
         granted = self.granted(
             detail(
@@ -123,7 +123,7 @@ class DetailsTests(SynchronousTestCase):
 
     def test_defects(self) -> None:
         """
-        Anything wrong with one detail makes the whole token invalid, and the error says where it is.
+        An error in one detail makes the whole token invalid, and the message names its place.
         """
         for changes, where in (
             ({"actions": ...}, "actions"),
@@ -164,7 +164,7 @@ class DetailsTests(SynchronousTestCase):
 
     def test_noArray(self) -> None:
         """
-        The details are an array of objects.
+        The details must be an array of objects.
         """
         for value in (None, {}, detail(), "[]", 1, True):
             self.assertWrong({"authorization_details": value}, "not an array")
@@ -184,7 +184,7 @@ class DetailsTests(SynchronousTestCase):
 
     def test_payloads(self) -> None:
         """
-        A payload belongs to the topics of its own detail, in order, if it is one that subscribes.
+        A payload belongs to the topics of its own detail, in order, if that grants subscribing.
         """
         granted = self.granted(
             detail(actions=["publish"], payload={"n": 0}),
@@ -198,12 +198,12 @@ class DetailsTests(SynchronousTestCase):
 
 class ClaimTests(SynchronousTestCase):
     """
-    Tests for L{granted0}.  What was observed of a hub is tested with L{Verifier}.
+    Tests for L{granted0}.  Observations of a hub are tested with L{Verifier}.
     """
 
     def test_types(self) -> None:
         """
-        A claim that is not of its type makes the token invalid; one that is null is as good as none.
+        A claim of the wrong type makes the token invalid; a null claim counts as missing.
         """
         for claims in (
             {"mercure": []},
@@ -228,7 +228,7 @@ class ClaimTests(SynchronousTestCase):
 
     def test_namespaced(self) -> None:
         """
-        Of the two names of the claim the URL wins; the other one is not looked at then.
+        Of the two names of the claim the URL takes precedence; the other one is then ignored.
         """
         claims = {"https://mercure.rocks/": {"publish": ["a"]}, "mercure": {"publish": ["b"]}}
         self.assertEqual(texts(granted0(claims)), (["a"], []))
@@ -247,7 +247,7 @@ class ClaimTests(SynchronousTestCase):
 
     def test_payload(self) -> None:
         """
-        The payload is any value, also a false one.
+        The payload may be any value, including a false one.
         """
         for payload in ("x", 0, False, [], {}, {"a": [1]}):
             granted = granted0({"mercure": {"payload": payload}})
@@ -261,7 +261,7 @@ class RegisteredTests(SynchronousTestCase):
 
     def test_types(self) -> None:
         """
-        A registered claim that is not of its type makes a token of either dialect invalid.
+        A registered claim of the wrong type makes a token of either dialect invalid.
         """
         for name in ("iss", "sub", "jti", "aud"):
             for value in (1, True, {}, ["a", 1], [None]):
@@ -271,7 +271,7 @@ class RegisteredTests(SynchronousTestCase):
 
     def test_mustEnd(self) -> None:
         """
-        A token of 1.0 has an end; one of 0.x may have none.
+        A token of 1.0 must have an expiry; one of 0.x may have none.
         """
         error = self.assertRaises(Unverified, registered, {}, True)
         self.assertIn("exp", str(error))

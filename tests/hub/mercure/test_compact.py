@@ -25,7 +25,7 @@ class ParseTests(SynchronousTestCase):
 
     def assertMalformed(self, token: str) -> None:
         """
-        Check that a text is not a token, and that the error shows nothing of it.
+        Check that a text is not a token, and that the error does not show any part of it.
         """
         error = self.assertRaises(Unverified, parse, token)
         self.assertEqual(error.reason, Reason.MALFORMED)
@@ -45,7 +45,7 @@ class ParseTests(SynchronousTestCase):
 
     def test_characters(self) -> None:
         """
-        Nothing but three parts of base64url without padding is a token.
+        Only three parts of base64url without padding are a token.
         """
         token = handmade(ALL)
         header, claims, signature = token.split(".")
@@ -77,8 +77,8 @@ class ParseTests(SynchronousTestCase):
 
     def test_unusedBits(self) -> None:
         """
-        A token has one text only: bits that mean nothing are refused, or a revoked one would have
-        others.
+        A token has exactly one spelling: meaningless bits are refused, or a revoked token would
+        have other spellings.
         """
         header, claims, signature = handmade(ALL).split(".")
         letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
@@ -88,7 +88,7 @@ class ParseTests(SynchronousTestCase):
 
     def test_notJSON(self) -> None:
         """
-        A header and claims that are not objects of JSON, in UTF-8, are refused.
+        A header or claims that are not JSON objects in UTF-8 are refused.
         """
         for part in (
             "hello",
@@ -114,7 +114,7 @@ class ParseTests(SynchronousTestCase):
 
     def test_twice(self) -> None:
         """
-        A name that is there twice is refused, in the header, in the claims and in what is in them.
+        A duplicate name is refused, in the header, in the claims and in nested objects.
         """
         for claims in (
             '{"exp": 1, "exp": 99999999999}',
@@ -127,7 +127,7 @@ class ParseTests(SynchronousTestCase):
 
     def test_depth(self) -> None:
         """
-        What is nested deeply is refused, however deeply.
+        Deeply nested content is refused, at any depth.
         """
         for depth in (33, 500, 3000, 5500):
             self.assertMalformed(handmade('{"a":' + "[" * depth + "]" * depth + "}"))
@@ -139,7 +139,7 @@ class ParseTests(SynchronousTestCase):
 
     def test_extensions(self) -> None:
         """
-        A header that demands something unknown is refused.
+        A header that requires an unknown extension is refused.
         """
         for more in (
             {"crit": ["x"], "x": 1},
@@ -164,7 +164,7 @@ class ParseTests(SynchronousTestCase):
     @given(st.one_of(st.text(), st.lists(st.binary(), min_size=3, max_size=3)))
     def test_anything(self, sent: str | list[bytes]) -> None:
         """
-        Whatever is sent, it is a token or L{Unverified}.
+        Any input results in a token or L{Unverified}.
         """
         text = sent if isinstance(sent, str) else ".".join(map(encode, sent))
         try:

@@ -13,7 +13,7 @@ from twisted_sse.hub.mercure.compiled import Compiled
 
 class Made:
     """
-    Something that was compiled.
+    A compiled object.
     """
 
     def __init__(self, text: str) -> None:
@@ -27,7 +27,7 @@ class CompiledTests(SynchronousTestCase):
 
     def setUp(self) -> None:
         """
-        Begin with nothing.
+        Begin with an empty cache.
         """
         self.calls: list[str] = []
         self.compiled = Compiled(self.make, 2)
@@ -41,7 +41,8 @@ class CompiledTests(SynchronousTestCase):
 
     def test_shared(self) -> None:
         """
-        What someone has is not made again, however many others were made since, and counts once.
+        An object in use is not made again, however many others have been made since, and counts
+        once.
         """
         first = self.compiled.get("a")
         for text in ("bb", "ccc", "dddd"):
@@ -53,7 +54,7 @@ class CompiledTests(SynchronousTestCase):
 
     def test_kept(self) -> None:
         """
-        What no one has is forgotten, but for the newest.
+        Objects that are no longer in use are forgotten, except for the newest.
         """
         for text in ("a", "bb", "ccc", "ccc", "bb"):
             self.compiled.get(text)
@@ -65,7 +66,7 @@ class CompiledTests(SynchronousTestCase):
 
     def test_nothing(self) -> None:
         """
-        What cannot be compiled takes no memory.
+        Text that cannot be compiled takes no memory.
         """
         self.assertIsNone(self.compiled.get(""))
         self.assertIsNone(self.compiled.get(""))

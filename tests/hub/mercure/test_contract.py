@@ -1,6 +1,6 @@
 """
-The contract of a hub, number by number, over real sockets: see C{docs/ref-conformance.md}, which also
-lists the tests that are elsewhere.
+The contract of a hub, number by number, over real sockets: see C{docs/ref-conformance.md}, which
+also lists the tests elsewhere.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ class SubscribingTests(ContractCase):
 
     async def test_01_stream(self) -> None:
         """
-        A subscriber gets the headers of an event stream and a comment at once, in both dialects, by
-        GET and by QUERY; HEAD gets the same headers.
+        A subscriber immediately gets the headers of an event stream and a comment, in both
+        dialects, by GET and by QUERY; HEAD gets the same headers.
         """
         self.begin()
         for query in ("topic=a", "match=a"):
@@ -52,8 +52,8 @@ class SubscribingTests(ContractCase):
 
     async def test_02_selectors(self) -> None:
         """
-        At least one selector is needed; what looks like a matcher and is none, has invisible
-        characters, cannot be compiled, is too much, or of both dialects, is refused.
+        At least one selector is required; a parameter that only looks like a matcher, has invisible
+        characters, cannot be compiled, is too large, or mixes both dialects, is refused.
         """
         self.begin()
         good = ["topic=a&topic=b", "match=a", "match_exact=a&match_urlpattern=/b/*", "match=a&x=1"]
@@ -69,8 +69,8 @@ class SubscribingTests(ContractCase):
 
     async def test_03_form(self) -> None:
         """
-        Parameters are decoded as those of a form: a plus is a space, only an ampersand separates, a
-        percent sign that begins no escape stays, and names are what they are.
+        Parameters are decoded as form fields: a plus is a space, only an ampersand separates, a
+        percent sign that begins no escape stays, and names are compared exactly.
         """
         self.begin()
         for query, topic in (
@@ -89,8 +89,8 @@ class SubscribingTests(ContractCase):
 
     async def test_04_matching(self) -> None:
         """
-        In 0.x a selector is everything, the same text, or a URI template; in 1.0 it is everything, the
-        same text, or a URL pattern relative to the hub, which is exact about letters.
+        In 0.x a selector is everything, the same text, or a URI template; in 1.0 it is everything,
+        the same text, or a URL pattern relative to the hub, which is case-sensitive.
         """
         self.begin()
         book = "https://hub.example/books/1"
@@ -117,8 +117,8 @@ class SubscribingTests(ContractCase):
 
     async def test_05_private(self) -> None:
         """
-        An update is sent once, however many of its topics are selected; a private one to those who may
-        read any of its topics, and selecting never widens that.
+        An update is sent once, however many of its topics are selected; a private update only to
+        those that may read any of its topics, and selecting never widens that.
         """
         self.begin()
         both = await self.ask("topic=a&topic=b&topic=*")
@@ -141,8 +141,8 @@ class SubscribingTests(ContractCase):
 
     async def test_06_bytes(self) -> None:
         """
-        An event has its fields in lines, and data has one for each of its lines, wherever CR, LF or
-        both end them.
+        An event has one line per field, and one C{data} line for each line of its data, whether CR,
+        LF or both end them.
         """
         self.begin()
         stream = await self.ask("topic=a")
@@ -167,8 +167,8 @@ class SubscribingTests(ContractCase):
 
     async def test_07_cursor(self) -> None:
         """
-        The place to resume from is in the header, else in the URL by either name, else in the body of
-        a QUERY; C{earliest} is before everything that is kept.
+        The position to resume from is in the header, else in the URL under either name, else in the
+        body of a QUERY; C{earliest} is before all kept events.
         """
         self.begin()
         ids = [await self.publish("a", data=str(number)) for number in range(4)]
@@ -189,9 +189,8 @@ class SubscribingTests(ContractCase):
 
     async def test_08_place(self) -> None:
         """
-        A client that resumes receives, in both headers, the ID before the first event that it gets,
-        or that this is the earliest: when it asked for that, or nothing is kept, or its ID is
-        unknown or gone.
+        A client that resumes receives, in both headers, the ID before its first event, or
+        C{earliest}: if it requested that, if nothing is kept, or if its ID is unknown or dropped.
         """
         self.begin(history=History(maxEvents=2))
         self.assertEqual(
@@ -208,14 +207,14 @@ class SubscribingTests(ContractCase):
                 stream = await self.ask(f"{selector}&lastEventID={cursor}")
                 told = [stream.headers[f"{each}last-event-id"] for each in ("", "mercure-")]
                 self.assertEqual(told, [place, place], cursor)
-                # Nothing may be published now, or what is kept would be gone.
+                # Nothing may be published now, or the kept events would be dropped.
                 await until(lambda stream=stream, data=data: stream.data == data, "the replay")
         self.assertNotIn("last-event-id", (await self.ask("topic=a")).headers)
 
     async def test_09_replay(self) -> None:
         """
-        In a replay, private updates are for those whose token grants them now; all topics have one
-        order; an ID that is there already is given to nothing else, so that it is one place.
+        In a replay, private updates go to those whose token grants them now; all topics share one
+        order; an existing ID is never assigned to another event, so that it names one position.
         """
         self.begin()
         first = await self.publish("a", data="first", id="same")
@@ -239,8 +238,8 @@ class PublishingTests(ContractCase):
 
     async def test_11_form(self) -> None:
         """
-        An update is a form in UTF-8 with at least one topic; unknown fields are ignored, and it has
-        all its topics.
+        An update is a form in UTF-8 with at least one topic; unknown fields are ignored, and all
+        its topics count.
         """
         self.begin()
         for headers in self.old(), self.new():
@@ -258,8 +257,8 @@ class PublishingTests(ContractCase):
 
     async def test_12_fields(self) -> None:
         """
-        An update is private if it has that field, whatever its value; data and the rest are optional;
-        what cannot be an ID, a type or a time is refused, more in 1.0.
+        An update is private if it has that field, whatever its value; data and the rest are
+        optional; an invalid ID, type or time is refused, and 1.0 refuses more.
         """
         self.begin()
         topic = ("topic", "a")
@@ -291,8 +290,8 @@ class PublishingTests(ContractCase):
 
     async def test_13_reserved(self) -> None:
         """
-        What is below the hub is its own, in any disguise: 403 in 0.x, 400 in 1.0, which also refuses
-        the topic that stands for all.
+        Topics below the hub are reserved, in any disguise: 403 in 0.x, 400 in 1.0, which also
+        refuses the topic that stands for all.
         """
         self.begin()
         disguises = [
@@ -333,7 +332,8 @@ class PublishingTests(ContractCase):
 
     async def test_14_answer(self) -> None:
         """
-        A publisher receives the ID, as text, and nothing else; too much is 413.
+        A publisher receives the ID, as plain text, and nothing else; an update that is too large is
+        413.
         """
         self.begin(maxBody=1000)
         stream = await self.ask("topic=a")
@@ -349,7 +349,8 @@ class PublishingTests(ContractCase):
 
     async def test_15_grants(self) -> None:
         """
-        Every topic must be granted, or nothing is sent: 403, or 401 in 0.x where that is wanted.
+        Every topic must be granted, or nothing is sent: the response is 403, or with the option 401
+        in 0.x.
         """
         for unauthorized in (False, True):
             self.begin(unauthorized=unauthorized)
@@ -374,8 +375,8 @@ class TokenTests(ContractCase):
 
     async def test_16_carriers(self) -> None:
         """
-        The header decides, however bad; then the URL, in 0.x, whose answer no shared cache keeps; then
-        the cookie of each dialect.
+        The header decides, even if it is invalid; then the URL, in 0.x, with a response that shared
+        caches do not keep; then the cookie of each dialect.
         """
         self.begin(anonymous=False)
         old, new = (each["Authorization"].split()[1] for each in (self.old(), self.new()))
@@ -411,9 +412,9 @@ class TokenTests(ContractCase):
 
     async def test_17_tokens(self) -> None:
         """
-        A token is checked by the rules of its dialect alone: what is expired, early, of no issuer,
-        for others, unsigned, or of the wrong type, is bad, and in 1.0 so is any defect of its
-        details.
+        A token is checked by the rules of its dialect alone: an expired, early, issuerless or
+        unsigned token, one for another audience, or of the wrong type, is invalid, and in 1.0 so is
+        one with any error in its details.
         """
         self.begin()
         now = NOW
@@ -447,8 +448,9 @@ class TokenTests(ContractCase):
 
     async def test_18_errors(self) -> None:
         """
-        Refusals say which of the three it is: no token, a bad one, one that does not grant it; 1.0
-        says 400 to one that is badly presented; and each names the metadata.
+        Refusals distinguish a missing token, an invalid one, and one that does not grant the
+        action; 1.0 responds with 400 to a token sent in a wrong way; and each refusal links to the
+        metadata.
         """
         self.begin(anonymous=False)
         two = {"Authorization": "Bearer a b"}
@@ -476,7 +478,7 @@ class TokenTests(ContractCase):
 
     async def test_19_cookie(self) -> None:
         """
-        With a cookie, a page publishes only if its origin may.
+        With a cookie, a page can publish only if its origin may.
         """
         good = "https://app.example"
         self.begin(publishOrigins=[good])
@@ -501,8 +503,8 @@ class TokenTests(ContractCase):
 
     async def test_20_origins(self) -> None:
         """
-        Pages of the origins that may read have credentials and both headers with the place; others
-        have nothing.
+        Pages of origins that may read can use credentials and read both headers with the position;
+        other pages get no CORS headers.
         """
         good = "https://app.example"
         self.begin(origins=[good])
@@ -532,8 +534,9 @@ class PresenceTests(ContractCase):
 
     async def test_21_events(self) -> None:
         """
-        Those who may read it are notified of each start and each end, in their dialect, privately;
-        each part of the topic is percent-encoded once, and each connection has an ID of its own.
+        Those that may read it receive each start and each end of a subscription, in their dialect,
+        privately; each part of the topic is percent-encoded once, and each connection has its own
+        ID.
         """
         self.begin(presence=True)
         old = await self.ask(f"topic={PATH}/subscriptions{{/topic}}{{/subscriber}}", self.old())
@@ -543,7 +546,7 @@ class PresenceTests(ContractCase):
         client, _ = self.server.get(f"{PATH}?topic={quote('a/b %é')}")
         await until(lambda: len(old.events) == 3 and len(new.events) == 2, "it has come")
         client.close()
-        await until(lambda: len(old.events) == 4 and len(new.events) == 3, "it has gone")
+        await until(lambda: len(old.events) == 4 and len(new.events) == 3, "the notices of the end")
         for came, went in (old.events[2:], new.events[1:]):
             first, last = json.loads(came.data), json.loads(went.data)
             self.assertEqual(last, {**first, "active": False})
@@ -558,8 +561,8 @@ class PresenceTests(ContractCase):
 
     async def test_22_list(self) -> None:
         """
-        The lists, and each subscription, are there for those whose token lets them read the path; in
-        0.x as JSON-LD with the newest ID, in 1.0 as JSON with that in a link.
+        The lists, and each subscription, are available to those whose token allows them to read the
+        path; in 0.x as JSON-LD with the newest ID, in 1.0 as JSON with that ID in a link.
         """
         self.begin(presence=True)
         base = f"{PATH}/subscriptions"
@@ -592,7 +595,7 @@ class PresenceTests(ContractCase):
 
     async def test_23_metadata(self) -> None:
         """
-        A client of 1.0 finds what the hub is, before it has a token.
+        A client of 1.0 can discover the hub's features before it has a token.
         """
         self.begin(presence=True)
         answer = await self.ask("/.well-known/oauth-protected-resource" + PATH)
@@ -604,8 +607,8 @@ class PresenceTests(ContractCase):
 
     async def test_24_dialects(self) -> None:
         """
-        Each request is of one dialect: a selector of 0.x, or a matcher of 1.0, and its publisher's
-        token decides; a hub of one dialect refuses the other.
+        Each request is of one dialect: determined by a selector of 0.x or a matcher of 1.0, or by
+        its publisher's token; a hub of one dialect refuses the other.
         """
         self.begin()
         for headers, status in (self.old(), 200), (self.new(), 400):
@@ -620,12 +623,13 @@ class PresenceTests(ContractCase):
 
 class PageTests(SynchronousTestCase):
     """
-    Tests for the page that says which test is for which number.
+    Tests for the page that lists the test for each number.
     """
 
     def test_tests(self) -> None:
         """
-        Each number is there once, in order, with tests that exist, and each test of a number is at it.
+        Each number is listed once, in order, with tests that exist, and each test of a number is
+        listed under it.
         """
         # One table for each group, up to those of the next section.
         contract = section("ref-conformance.md", "## The contract")

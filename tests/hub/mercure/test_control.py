@@ -22,7 +22,7 @@ READS = {"mercure": {"subscribe": ["*"]}}
 
 class ControlTests(HubCase):
     """
-    Tests for what is done with the subscribers of one process.
+    Tests for acting on the subscribers of one process.
     """
 
     now = 1_800_000_000.0
@@ -42,15 +42,15 @@ class ControlTests(HubCase):
 
     def ended(self, *streams: MemoryStream) -> list[bool]:
         """
-        @return: which of them have ended.
+        @return: the streams that have ended.
         """
         self.clock.settle()
         return [stream.ended for stream in streams]
 
     def test_disconnect(self) -> None:
         """
-        Those streams end to which everything applies that was said, after what is on its way, and
-        after they received a time to reconnect.
+        The streams that match all conditions end, after the events on their way, and with a
+        C{retry}.
         """
         self.begin()
         ada = self.subscribe(sub="ada", jti="1")
@@ -72,7 +72,7 @@ class ControlTests(HubCase):
 
     def test_revoke(self) -> None:
         """
-        A token that is revoked is good for nothing any more, until it ends anyway; and others are.
+        A revoked token is refused until it expires anyway; other tokens still work.
         """
         self.begin()
         streams = [self.subscribe(sub="ada", jti=jti) for jti in ("1", "2")]
@@ -108,13 +108,13 @@ class ControlTests(HubCase):
 
     def test_revokedInReplay(self) -> None:
         """
-        One whose token is revoked in the middle of a replay is not sent the rest.
+        A subscriber whose token is revoked in the middle of a replay does not receive the rest.
         """
 
         def revoke(*news: object) -> None:
             self.hub.revoke(jti="1", until=self.now + 60)
 
-        # When the first part of the replay was sent.
+        # After the first part of the replay.
         self.begin(observer=SimpleNamespace(replayed=revoke))
         first = self.successResultOf(self.hub.publish("a", "0"))
         for number in range(100):
@@ -128,7 +128,7 @@ class ControlTests(HubCase):
 
     def test_select(self) -> None:
         """
-        What an open stream has selected can be changed, and those who watch are notified.
+        The selection of an open stream can be changed, and watchers are notified.
         """
         self.begin(presence=True)
         watcher = self.subscribe(f"topic={PATH}/subscriptions{{/topic}}{{/subscriber}}")
@@ -150,7 +150,7 @@ class ControlTests(HubCase):
 
     def test_wrong(self) -> None:
         """
-        What makes no sense is refused, and no one is disconnected.
+        Invalid arguments are refused, and no stream is disconnected.
         """
         self.begin()
         stream = self.subscribe(sub="ada")
@@ -168,7 +168,7 @@ class ControlTests(HubCase):
 
 class SharedTests(HubCase):
     """
-    Tests for several processes, and for one that begins again.
+    Tests for several processes, and for a restarted one.
     """
 
     now = 1_800_000_000.0
@@ -192,8 +192,8 @@ class SharedTests(HubCase):
 
     def test_processes(self) -> None:
         """
-        What is said to one process is done by all, and what is revoked stays revoked in one that
-        begins later.
+        A command given to one process is carried out by all, and revoked tokens stay revoked in a
+        process that starts later.
         """
         clock = MemoryClock()
         server = Server(clock)
@@ -216,7 +216,7 @@ class SharedTests(HubCase):
 
     def test_manyCommands(self) -> None:
         """
-        However much else is said, what was revoked is known to a process that begins again.
+        However many other commands follow, a restarted process knows the revoked tokens.
         """
         clock = MemoryClock()
         kept: dict[str, Content] = {}
@@ -236,7 +236,7 @@ class SharedTests(HubCase):
 
     def test_again(self) -> None:
         """
-        A process that begins again knows what was revoked.
+        A restarted process knows the revoked tokens.
         """
         clock = MemoryClock()
         kept: dict[str, Content] = {}
@@ -249,8 +249,8 @@ class SharedTests(HubCase):
 
     def test_revokedLongBefore(self) -> None:
         """
-        What was revoked before a process began is not a reason to look for subscribers: of those
-        who are there already, none has a token.
+        Revocations from before a process started do not cause a search for subscribers: none of the
+        present subscribers has a token.
         """
         clock = MemoryClock()
         kept: dict[str, Content] = {}
@@ -271,7 +271,7 @@ class SharedTests(HubCase):
 
     def test_keptApart(self) -> None:
         """
-        However little the store keeps of other channels, it is asked to keep what was revoked.
+        Even if the store keeps little of other channels, the hub makes it keep the revocations.
         """
 
         class Store(LateStore):
@@ -287,7 +287,7 @@ class SharedTests(HubCase):
 
     def test_withoutToken(self) -> None:
         """
-        Those without a token are disconnected, too, in a process that has seen no token.
+        Subscribers without a token are disconnected, too, in a process that has seen no token.
         """
         clock = MemoryClock()
         server = Server(clock)
@@ -300,7 +300,7 @@ class SharedTests(HubCase):
 
     def test_notYetKnown(self) -> None:
         """
-        As long as the store is not open, it is unknown what was revoked, and no token is good.
+        Until the store is open, the revoked tokens are unknown, and no token is accepted.
         """
         clock = MemoryClock()
         kept: dict[str, Content] = {}

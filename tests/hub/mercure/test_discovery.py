@@ -21,7 +21,7 @@ class AdvertiseTests(SynchronousTestCase):
 
     def links(self, *arguments: Any, **more: Any) -> list[str]:
         """
-        Answer a request, and find what the client receives.
+        Respond to a request, and find the links that the client receives.
         """
 
         class Book(Resource):
@@ -37,13 +37,13 @@ class AdvertiseTests(SynchronousTestCase):
 
     def test_hub(self) -> None:
         """
-        The hub is where it is if nothing else is said.
+        By default the link points to the well-known path of a hub.
         """
         self.assertEqual(self.links(), ['</.well-known/mercure>; rel="mercure"'])
 
     def test_klein(self) -> None:
         """
-        A route of Klein says it too, beside links of its own, and the place of its state.
+        A Klein route sends the link, too, in addition to its own links, with the ID of its state.
         """
         app = Klein()
 
@@ -65,7 +65,7 @@ class AdvertiseTests(SynchronousTestCase):
 
     def test_attributes(self) -> None:
         """
-        Attributes are quoted, and the topic is a link of its own.
+        Attributes are quoted, and the topic has its own link.
         """
         self.assertEqual(
             link(
@@ -79,7 +79,7 @@ class AdvertiseTests(SynchronousTestCase):
 
     def test_injection(self) -> None:
         """
-        Nothing that is put in ends the header.
+        No argument can end the header.
         """
         for value in ("a\\r\\nb", "a\\nb", "\\x00", "\\x7f"):
             value = value.encode().decode("unicode_escape")

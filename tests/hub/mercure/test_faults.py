@@ -1,5 +1,5 @@
 """
-Tests for L{twisted_sse.hub.mercure}: attacks, and what goes wrong at the worst moment.
+Tests for L{twisted_sse.hub.mercure}: attacks, and failures at the worst moment.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from twisted_sse.timing.slices import SLICE
 
 class OptionTests(HubCase):
     """
-    Tests for hubs that could not work.
+    Tests for hubs with a configuration that cannot work.
     """
 
     def test_url(self) -> None:
         """
-        A hub's URL is an absolute one, and not the root of its host: else nothing could be published
-        that is not in the hub's own namespace.
+        A hub's URL must be absolute, and not the root of its host: otherwise every topic would be
+        in the hub's own namespace.
         """
         for url in (
             "https://hub.example",
@@ -49,7 +49,7 @@ class OptionTests(HubCase):
 
     def test_protocols(self) -> None:
         """
-        A hub speaks at least one protocol.
+        A hub must serve at least one protocol.
         """
         for protocols in ((), "0.x", ["2.0"]):
             with self.assertRaisesRegex(ValueError, "protocols"):
@@ -57,7 +57,7 @@ class OptionTests(HubCase):
 
     def test_flags(self) -> None:
         """
-        What is on or off is nothing else.
+        Flags must be True or False.
         """
         for name in ("anonymous", "explain", "presence", "unauthorized"):
             with self.assertRaisesRegex(TypeError, name):
@@ -65,7 +65,8 @@ class OptionTests(HubCase):
 
     def test_types(self) -> None:
         """
-        What has the wrong type is refused, by its name, and is not shown: it may be a secret.
+        An argument of the wrong type is refused with an error that names it without its value,
+        which may be a secret.
         """
         for name, wrong in (
             ("publisherJwtKey", 7),
@@ -85,7 +86,7 @@ class OptionTests(HubCase):
 
     def test_resource(self) -> None:
         """
-        What is wrong with the resource identifier is said of it.
+        Errors in the resource identifier name it.
         """
         for identifier in ('https://hub"x.example/', "https://hub.example/\n"):
             error = self.assertRaises(ValueError, self.serve, resourceIdentifier=identifier)
@@ -93,8 +94,8 @@ class OptionTests(HubCase):
 
     def test_jwks(self) -> None:
         """
-        A set of keys is for what has no key of its own; where both have one, it would be for nothing,
-        and is refused.
+        A key set is for actions without a key of their own; if both have one, the set would be
+        unused, and is refused.
         """
         handle, path = tempfile.mkstemp()
         self.addCleanup(os.unlink, path)
@@ -117,8 +118,8 @@ class SelectorTests(HubCase):
 
     def test_many(self) -> None:
         """
-        Ten thousand selectors in a request are refused, and so are more patterns than there is memory
-        for: each takes some 100 kB.
+        Ten thousand selectors in a request are refused, and so are more patterns than fit in the
+        memory limit: each takes some 100 kB.
         """
         self.serve()
         for kind, count, status in (
@@ -137,13 +138,13 @@ class SelectorTests(HubCase):
             answer = self.client.request("QUERY", PATH, FORM, body.encode())
             self.assertEqual(answer.status, status, (kind, count))
             answer.disconnect()
-        # The same one several times takes no more than once.
+        # Repetitions of one pattern take no more memory than a single one.
         again = "&".join(["match_urlpattern=/t/:x"] * 30)
         self.assertEqual(self.client.request("QUERY", PATH, FORM, again.encode()).status, 200)
 
     def test_largeQuery(self) -> None:
         """
-        The body of a QUERY is no larger than that of a publisher may be.
+        The body of a QUERY has the same limit as that of a publisher.
         """
         self.serve(maxBody=1000)
         body = b"match=a&x=" + b"x" * 1000
@@ -151,7 +152,7 @@ class SelectorTests(HubCase):
 
     def test_otherQuery(self) -> None:
         """
-        The body of a QUERY is a form, and says so: RFC 10008, 2.
+        The body of a QUERY must be declared as a form: RFC 10008, 2.
         """
         self.serve()
         for headers, status in (
@@ -168,7 +169,7 @@ class SelectorTests(HubCase):
 
     def test_select(self) -> None:
         """
-        What an application selects for a stream is limited likewise.
+        The selection that an application makes for a stream has the same limits.
         """
         self.serve()
         many = [f"t{n}" for n in range(1001)]
@@ -227,7 +228,7 @@ class TextTests(HubCase):
 
     def test_noTimer(self) -> None:
         """
-        Publishing costs no timer where the store is open.
+        Publishing needs no timer while the store is open.
         """
         self.serve()
         delays: list[float] = []
@@ -243,8 +244,8 @@ class TextTests(HubCase):
 
     def test_tricks(self) -> None:
         """
-        Topics are equal if their characters are: neither normal forms nor letters that look the same
-        are; and what cannot be seen is refused.
+        Topics are equal if their characters are: normal forms and look-alike letters differ; and
+        invisible characters are refused.
         """
         self.serve()
         composed, letters = "\u00e9", "e\u0301"
@@ -274,8 +275,8 @@ class TextTests(HubCase):
 
     def test_invisibleID(self) -> None:
         """
-        If the application has given the newest update an ID that no header can have, the list of
-        subscriptions is for the whole history.
+        If the newest update has an ID from the application that no header can carry, the list of
+        subscriptions refers to the whole history.
         """
         self.serve(presence=True)
         headers = {"Authorization": bearer()["Authorization"]}
@@ -295,8 +296,8 @@ class CookieTests(HubCase):
 
     def test_combinations(self) -> None:
         """
-        With a cookie, the origin decides, and without one the referrer; with a header, no page can
-        have been tricked.
+        With a cookie, the origin decides, and without an origin the referrer; a token in a header
+        cannot come from a deceived page.
         """
         good, bad = "https://app.example", "https://evil.example"
         self.serve(publishOrigins=[good], origins=[good])
@@ -319,7 +320,7 @@ class CookieTests(HubCase):
             status = 200 if place == "both" or (place == "cookie" and fits) else 401
             answer = self.client.request("POST", PATH, headers, b"topic=a")
             self.assertEqual(answer.status, status, (place, origin, referer))
-            # Reading needs no origin: a page that may not read it sees nothing.
+            # Reading needs no origin: a page that may not read sees no events.
             stream = self.get("topic=a", headers.items())
             self.assertEqual(stream.status, 401 if place == "bad header" else 200)
             allowed = stream.headers.get("Access-Control-Allow-Origin")
@@ -334,8 +335,9 @@ class ManyTests(HubCase):
 
     def test_reconnections(self) -> None:
         """
-        However many come and go, and are notified of each other, the history keeps what it had, and
-        no one is left; those who stay still resume with what they had.
+        However many subscribers connect, disconnect and are reported to each other, the history
+        keeps its events, and no subscriber is left; those that stay can still resume from their
+        IDs.
         """
         self.serve(presence=True, history=History(maxEvents=5))
         ids = [self.successResultOf(self.hub.publish("a", str(number))) for number in range(5)]
@@ -357,8 +359,8 @@ class ManyTests(HubCase):
 
     def test_list(self) -> None:
         """
-        A long list is made in many turns, in which others are served; who leaves meanwhile is not in
-        it.
+        A long list is made in many turns, in which others are served; subscribers that disconnect
+        meanwhile are not in it.
         """
         self.serve(presence=True)
         for number in range(50):
@@ -390,7 +392,7 @@ class ManyTests(HubCase):
 
     def test_revokedPublisher(self) -> None:
         """
-        A publisher whose token is revoked while its update is looked at publishes nothing.
+        A publisher whose token is revoked while its update is checked publishes nothing.
         """
         self.serve()
         stream = self.get("topic=49")
@@ -409,8 +411,8 @@ class ManyTests(HubCase):
 
     def test_slow(self) -> None:
         """
-        A watcher that does not read is disconnected, as any slow subscriber is, and others are
-        notified all; and no one is notified of its own end.
+        A watcher that does not read is disconnected like any slow subscriber, and others receive
+        everything; no subscriber receives a notice of its own end.
         """
         self.serve(presence=True, maxPending=2**16)
         watching = f"topic={PATH}/subscriptions{{/topic}}{{/subscriber}}"
@@ -422,6 +424,6 @@ class ManyTests(HubCase):
         told = [json.loads(event.data) for event in quick.events]
         itself = [each for each in told if PATH in each["topic"]]
         self.assertEqual(len(told) - len(itself), 1000)
-        # That of the slow one, which is over.
+        # The slow one's stream, which has ended.
         self.assertEqual([each["active"] for each in itself], [False])
         self.assertEqual(self.hub.subscribers, 1)

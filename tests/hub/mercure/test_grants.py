@@ -34,7 +34,7 @@ class GrantsTests(SynchronousTestCase):
     @given(st.lists(TEXTS), st.lists(TOPICS))
     def test_permits(self, texts: list[str], topics: list[str]) -> None:
         """
-        A topic is granted if a selector matches it, whether it was asked for before or not.
+        A topic is granted if a selector matches it, whether or not it was looked up before.
         """
         selectors = [selector(text) for text in texts]
         grants = Grants(selectors)
@@ -65,7 +65,7 @@ class GrantsTests(SynchronousTestCase):
 
     def test_ofASelector(self) -> None:
         """
-        A grant of a selector's own text covers the selector, as if it was a topic.
+        A grant with a selector's own text covers the selector, as if it were a topic.
         """
         self.assertTrue(Grants([selector("a/{x}")]).permits("a/{x}"))
         self.assertTrue(Grants([selector("*")]).permits("a/{x}"))
@@ -85,7 +85,7 @@ class GrantsTests(SynchronousTestCase):
 
     def test_bounded(self) -> None:
         """
-        However many topics are asked for, and however long they are, little is kept.
+        However many topics are looked up, and however long they are, little is cached.
         """
         grants = Grants([selector("a{x}")])
         for number in range(CACHED * 3):
@@ -97,8 +97,8 @@ class GrantsTests(SynchronousTestCase):
 
     def test_manyTopics(self) -> None:
         """
-        Of an update with many topics it is found out once whether it may be read, though thousands
-        have the same grants; the answers are as many as are in use, and not many.
+        The permission to read an update with many topics is computed once, even if thousands share
+        the same grants; results are cached only for updates in use, up to a limit.
         """
         compared: list[str] = []
 
@@ -127,7 +127,7 @@ class GrantsTests(SynchronousTestCase):
 
     def test_many(self) -> None:
         """
-        A grant of 10,000 topics is not slower than one of one.
+        A grant of 10,000 topics is as fast as a grant of one.
         """
         grants = Grants(selector(f"urn:{number}") for number in range(10_000))
         self.assertTrue(grants.permits("urn:9999"))

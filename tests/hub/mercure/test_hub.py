@@ -30,8 +30,8 @@ class CrossOriginTests(HubCase):
 
     def test_observed(self) -> None:
         """
-        A page may read an answer if its origin is allowed, and publish with a cookie if it may do
-        that.
+        A page may read a response if its origin is allowed, and publish with a cookie if its origin
+        may publish.
         """
         everything = token({"mercure": {"publish": ["*"], "subscribe": ["*"]}})
         for case in mercureCases("cors"):
@@ -63,14 +63,14 @@ class CrossOriginTests(HubCase):
             if should.startswith("compare exactly"):
                 expected = {}
             if status == 405:
-                # Ours answers OPTIONS, and says what may be asked.
+                # Our hub answers OPTIONS, and lists what is allowed.
                 status = 204
             self.assertEqual(answer.status, status, case)
             for name in ("Origin", "Credentials"):
                 header = f"Access-Control-Allow-{name}"
                 wanted = expected.get(f"ACA-{name}")
                 if method == "OPTIONS" and wanted is None:
-                    # What decides is whether the method and the headers are among those allowed.
+                    # What counts is whether the method and the headers are among those allowed.
                     continue
                 if given["hub"] == "star" and not any(name == "Origin" for name, _ in headers):
                     continue
@@ -78,8 +78,8 @@ class CrossOriginTests(HubCase):
 
     def test_patterns(self) -> None:
         """
-        A pattern stands for the same origins when a page reads and when it publishes with a cookie,
-        compared exactly; and C{null}, which any page can be, may not send cookies.
+        A pattern matches the same origins for reading and for publishing with a cookie, compared
+        exactly; and C{null}, which any page can have, never sends cookies.
         """
         pattern = "https://*.wild.example"
         self.assertRaises(ValueError, self.serve, publishOrigins=[pattern, "null"])
@@ -110,7 +110,7 @@ class CrossOriginTests(HubCase):
 
     def test_once(self) -> None:
         """
-        What an answer depends on is said once.
+        C{Vary} lists each header once.
         """
         self.serve(origins=self.ORIGINS)
         for method in ("GET", "HEAD", "OPTIONS", "PUT"):
@@ -126,8 +126,8 @@ class OwnEventTests(HubCase):
 
     def test_ownEvents(self) -> None:
         """
-        Mercure's clients are sent none of the channel's own events, unless they are asked for; also
-        after what they get was changed.
+        Mercure clients receive none of the channel's own events unless the option is set, even
+        after their selection was changed.
         """
         for own, expected in [(False, ["data"]), (True, ["{}", "data"])]:
             self.serve(ownEvents=own)
@@ -141,7 +141,7 @@ class OwnEventTests(HubCase):
 
     def test_selected(self) -> None:
         """
-        Whether a subscriber is sent them does not change with what it has selected.
+        Whether a subscriber receives the channel's own events does not change with its selection.
         """
         for own in False, True:
             self.serve(ownEvents=own, history=History(maxEvents=4))
@@ -158,14 +158,14 @@ class OwnEventTests(HubCase):
 
 class SubscriptionTests(HubCase):
     """
-    Tests for who is there.
+    Tests for presence.
     """
 
     def begin(self) -> dict[str, str]:
         """
         Make a hub.
 
-        @return: the headers of someone who may see everything.
+        @return: the headers of a client that may see everything.
         """
         self.serve(presence=True)
         claims = {"mercure": {"publish": ["*"], "subscribe": ["*"], "payload": {"user": "x"}}}
@@ -173,8 +173,8 @@ class SubscriptionTests(HubCase):
 
     def test_events(self) -> None:
         """
-        Those who may read it are notified of subscriptions, in their dialect; and it costs them
-        nothing when they reconnect.
+        Those that may read it receive notices of new and ended subscriptions, in their dialect; and
+        the notices do not change the ID from which they resume.
         """
         headers = self.begin()
         watcher = self.get(f"topic={PATH}/subscriptions{{/topic}}{{/subscriber}}", headers.items())
@@ -214,7 +214,7 @@ class SubscriptionTests(HubCase):
         """
         Ask for subscriptions.
 
-        @return: what was answered, as JSON.
+        @return: the JSON of the response.
         """
         answer = self.subscriptions(path, headers)
         self.assertEqual(answer.status, 200, answer.body)
@@ -222,7 +222,7 @@ class SubscriptionTests(HubCase):
 
     def test_authorization(self) -> None:
         """
-        The API answers those whose token lets them read the path that they ask for.
+        The API answers clients whose token allows them to read the requested path.
         """
         headers = self.begin()
         self.get("topic=news&topic=a/b%20c", headers.items())
@@ -251,7 +251,7 @@ class SubscriptionTests(HubCase):
 
     def test_encoding(self) -> None:
         """
-        In a path each part is percent-encoded once, and found by it.
+        In a path each part is percent-encoded once, and looked up that way.
         """
         for case in cases("subscriptions", "subscription-id encoding"):
             topic = case["input"]["topic"]
@@ -268,8 +268,8 @@ class SubscriptionTests(HubCase):
 
     def test_list(self) -> None:
         """
-        The API lists who is there now, with the ID of the newest update; what is unknown is not
-        found.
+        The API lists the present subscriptions, with the ID of the newest update; unknown ones are
+        a 404.
         """
         headers = self.begin()
         context = {"@context": "https://mercure.rocks/"}
@@ -295,8 +295,8 @@ class SubscriptionTests(HubCase):
 
     def test_tag(self) -> None:
         """
-        A client with the newest list learns it, however the entity tag is written; and gets another
-        when a subscriber connects, or something is published.
+        A client that has the newest list gets a 304, however the entity tag is written; and a new
+        list when a client subscribes, or an update is published.
         """
         headers = self.begin()
         tag = self.subscriptions("", headers).headers["ETag"]
@@ -314,8 +314,8 @@ class SubscriptionTests(HubCase):
 
     def test_type(self) -> None:
         """
-        No client publishes as the hub itself, where subscribers of 1.0 may be notified of
-        subscriptions.
+        Clients cannot publish in the hub's namespace, where subscribers of 1.0 may receive presence
+        events.
         """
         body = b"topic=a&type=mercure"
         for options, status in (
@@ -330,7 +330,7 @@ class SubscriptionTests(HubCase):
 
     def test_methods(self) -> None:
         """
-        The list can only be read; and without presence there is none.
+        The list is read-only; and without presence there is none.
         """
         headers = self.begin()
         for method in ("PUT", "POST", "DELETE", "QUERY"):
@@ -390,7 +390,7 @@ class NewDialectTests(HubCase):
 
     def test_both(self) -> None:
         """
-        One hub serves both: each gets what it has selected, from publishers of both.
+        One hub serves both dialects: each client gets its selection, from publishers of both.
         """
         self.begin()
         old = self.get("topic=https://hub.example/books/{id}")
@@ -409,7 +409,7 @@ class NewDialectTests(HubCase):
 
     def test_private(self) -> None:
         """
-        A token of 1.0 lets its bearer read private updates; what it has selected does not.
+        A token of 1.0 lets its bearer read private updates; a selection alone does not.
         """
         self.begin()
         reader = self.headers({"actions": ["subscribe"], "topics": [self.BOOKS]})
@@ -422,8 +422,8 @@ class NewDialectTests(HubCase):
 
     def test_challenges(self) -> None:
         """
-        What is wrong is answered as OAuth does: no token, a bad one, one that does not grant it; and
-        each answer says where the metadata is.
+        Errors are answered as in OAuth: no token, an invalid one, one that does not grant the
+        action; and each response links to the metadata.
         """
         self.begin(anonymous=False)
         where = (
@@ -446,7 +446,7 @@ class NewDialectTests(HubCase):
 
     def test_ends(self) -> None:
         """
-        A stream ends before its token expires, and not much before.
+        A stream ends shortly before its token expires.
         """
         self.begin()
         for seconds in (2.0, 30.0, 3600.0):
@@ -466,7 +466,7 @@ class NewDialectTests(HubCase):
 
     def test_lifetime(self) -> None:
         """
-        With a longest lifetime, streams end at different times before it.
+        With a maximum lifetime, streams end at different times before it.
         """
         self.begin(maxLifetime=100)
         streams = [self.get("match=a") for _ in range(50)]
@@ -479,8 +479,8 @@ class NewDialectTests(HubCase):
 
     def test_query(self) -> None:
         """
-        With QUERY the selectors are in the body, beside those in the URL; of the last event IDs the
-        header wins, then the URL.
+        With QUERY the selectors are in the body, in addition to those in the URL; for the last
+        event ID, the header takes precedence, then the URL.
         """
         self.begin()
         ids = [self.successResultOf(self.hub.publish(topic, topic)) for topic in "abcab"]
@@ -499,7 +499,7 @@ class NewDialectTests(HubCase):
 
     def test_refused(self) -> None:
         """
-        What makes no sense is refused.
+        Requests that make no sense are refused.
         """
         self.begin()
         for query in (
@@ -521,7 +521,7 @@ class NewDialectTests(HubCase):
 
     def test_presence(self) -> None:
         """
-        In 1.0 events about subscriptions have a type, and the API a cursor in a header.
+        In 1.0 events about subscriptions have a type, and the API has a cursor in a header.
         """
         self.begin(presence=True)
         path = {"match": f"{PATH}/subscriptions/*", "match_type": "urlpattern"}
@@ -555,7 +555,8 @@ class NewDialectTests(HubCase):
 
     def test_queryToken(self) -> None:
         """
-        A token in the URL is for 0.x only, no cache keeps what it brings, and no log shows it.
+        A token in the URL is for 0.x only, caches do not keep the response, and no log shows the
+        token.
         """
         self.begin(anonymous=False)
         bearer = token({"mercure": {"subscribe": ["*"]}})
@@ -573,7 +574,7 @@ class HeadTests(HubCase):
 
     def test_place(self) -> None:
         """
-        HEAD says where the stream of a GET would begin: RFC 9110, 9.3.2.
+        HEAD reports where the stream of a GET would begin: RFC 9110, 9.3.2.
         """
         self.serve()
         first = self.successResultOf(self.hub.publish("a"))

@@ -66,7 +66,7 @@ def redirect(location: str, code: int = 302) -> MemoryResponse:
 
 class RemoteCase(SynchronousTestCase):
     """
-    What the tests of L{RemoteKeys} share.
+    Shared parts of the tests of L{RemoteKeys}.
     """
 
     def setUp(self) -> None:
@@ -74,7 +74,7 @@ class RemoteCase(SynchronousTestCase):
         Make the keys of a URL.
         """
         self.clock = Clock()
-        # A clock that is not 0, as that of a machine.
+        # A clock that does not start at 0, as on a real machine.
         self.clock.advance(1000)
         self.agent = MemoryAgent()
         self.keys = RemoteKeys("jwks", URL, self.clock, None, self.agent)
@@ -84,7 +84,7 @@ class RemoteCase(SynchronousTestCase):
 
     def answers(self, *answers: Any) -> None:
         """
-        Prepare the next answers.
+        Prepare the next responses.
         """
         self.agent.answers = list(answers)
 
@@ -96,7 +96,7 @@ class RemoteCase(SynchronousTestCase):
 
     def found(self, kid: str | None = None) -> list[str | None]:
         """
-        Ask for keys, which are there at once.
+        Ask for keys, which are available immediately.
 
         @return: their C{kid}s.
         """
@@ -104,9 +104,9 @@ class RemoteCase(SynchronousTestCase):
 
     def unavailable(self, kid: str | None = None) -> str:
         """
-        Ask for keys, in vain.
+        Ask for keys that are unavailable.
 
-        @return: why there are none.
+        @return: the reason.
         """
         error: Unverified = self.failureResultOf(self.find(kid), Unverified).value
         self.assertEqual(error.reason, Reason.UNAVAILABLE)
@@ -115,7 +115,7 @@ class RemoteCase(SynchronousTestCase):
     @property
     def asked(self) -> int:
         """
-        How many requests there were.
+        The number of requests.
         """
         return len(self.agent.requests)
 
@@ -127,7 +127,7 @@ class FetchTests(RemoteCase):
 
     def test_whenNeeded(self) -> None:
         """
-        Keys are fetched when they are first asked for, and then they are held.
+        Keys are fetched on the first request for them, and then held.
         """
         self.assertIsNone(self.keys.held())
         self.assertEqual(self.asked, 0)
@@ -143,8 +143,8 @@ class FetchTests(RemoteCase):
 
     def test_shared(self) -> None:
         """
-        Those who ask while keys are fetched wait for the same answer, and one who gives up leaves the
-        others alone.
+        Requests for keys during a fetch wait for the same response, and cancelling one does not
+        affect the others.
         """
         finding = [self.find() for _ in range(1000)]
         self.assertEqual(self.asked, 1)
@@ -158,7 +158,7 @@ class FetchTests(RemoteCase):
 
     def test_cancelledByAnother(self) -> None:
         """
-        One who waits may cancel another when the keys are there: the rest get them all the same.
+        A waiting request may cancel another when the keys arrive: the rest still get them.
         """
         finding = [self.find() for _ in range(4)]
         finding[0].addCallback(lambda _: finding[1].cancel())
@@ -170,8 +170,7 @@ class FetchTests(RemoteCase):
 
     def test_age(self) -> None:
         """
-        Keys are up to date for as long as the server says, within bounds; five minutes if it says
-        nothing.
+        Keys stay fresh for as long as the server states, within bounds; by default five minutes.
         """
         for control, seconds in (
             ("", MAX_AGE),
@@ -197,7 +196,7 @@ class FetchTests(RemoteCase):
 
     def test_cachedOnItsWay(self) -> None:
         """
-        The time that an answer was in a cache on its way counts.
+        The time that a response spent in caches counts.
         """
         for age, seconds in (("100", 500), ("590", LEAST_AGE), ("9999", LEAST_AGE), ("x", 600)):
             self.setUp()
@@ -212,7 +211,7 @@ class FetchTests(RemoteCase):
 
     def test_sameDocument(self) -> None:
         """
-        An answer that has not changed does not change the keys, so that tokens stay known.
+        An unchanged response does not change the keys, so that tokens stay known.
         """
         self.answers(answer("a"), answer("a"), answer("a", "b"))
         self.found()
@@ -224,7 +223,7 @@ class FetchTests(RemoteCase):
 
     def test_unknown(self) -> None:
         """
-        A token that names an unknown key has the keys fetched again, once a minute at most.
+        A token with an unknown key ID causes a new fetch, at most once a minute.
         """
         self.answers(answer("a"), answer("a", "b"), answer("c"))
         self.found("a")
@@ -238,7 +237,7 @@ class FetchTests(RemoteCase):
 
     def test_unknownTogether(self) -> None:
         """
-        Tokens that come while keys are fetched for another one wait for them too.
+        Tokens that arrive while keys are fetched for another one wait for them, too.
         """
         self.answers(answer("a"))
         self.found("a")
@@ -251,7 +250,7 @@ class FetchTests(RemoteCase):
 
     def test_noKey(self) -> None:
         """
-        A set without keys that can be used leaves none, and that is logged.
+        A set without usable keys leaves none, which is logged.
         """
         with capturedLogs() as events:
             self.answers(MemoryResponse(200, {}, b'{"keys": [{"kty": "new"}]}', end=True))
@@ -261,7 +260,7 @@ class FetchTests(RemoteCase):
 
     def test_algorithm(self) -> None:
         """
-        Only keys for the algorithm that is configured are taken.
+        Only keys for the configured algorithm are used.
         """
         self.keys = RemoteKeys("jwks", URL, self.clock, "ES256", self.agent)
         both = {"keys": [publicJWK("Ed25519", kid="a"), publicJWK("P-256", kid="b")]}
@@ -270,7 +269,7 @@ class FetchTests(RemoteCase):
 
     def test_noSecrets(self) -> None:
         """
-        A secret that is published is none.
+        A secret in a published set is ignored.
         """
         secret = {"kty": "oct", "k": encode(SECRET.encode()), "kid": "s"}
         body = json.dumps({"keys": [secret, publicJWK("P-256", kid="a")]}).encode()
@@ -280,13 +279,13 @@ class FetchTests(RemoteCase):
 
 class FailureTests(RemoteCase):
     """
-    Tests for a server that is down, slow, or wrong.
+    Tests for a server that is down, slow, or faulty.
     """
 
     def test_down(self) -> None:
         """
-        Without keys a token cannot be checked, which says why.  The server is not asked again for a
-        while, which grows.
+        Without keys a token cannot be checked, and the error has the reason.  The server is not
+        asked again for a while, which grows.
         """
         self.answers(
             ConnectionRefusedError(),
@@ -327,7 +326,7 @@ class FailureTests(RemoteCase):
 
     def test_stale(self) -> None:
         """
-        While the server is down, the keys of before are used without waiting for it, for a day.
+        While the server is down, the previous keys are used without waiting for it, for a day.
         """
         self.answers(answer("a"), ConnectionRefusedError())
         self.found()
@@ -337,7 +336,7 @@ class FailureTests(RemoteCase):
         held = self.keys.held()
         self.assertIsNotNone(held)
         self.clock.advance(1)
-        # Asked again, with an answer that does not come.
+        # Asked again, without a response.
         self.assertIs(self.keys.held(), held)
         self.assertEqual(self.asked, 3)
         self.assertEqual(self.found("a"), ["a"])
@@ -355,7 +354,8 @@ class FailureTests(RemoteCase):
 
     def test_unknownWhileDown(self) -> None:
         """
-        While the server is down, a token with an unknown key may be good: that is not said to be bad.
+        While the server is down, a token with an unknown key may be valid: it is not reported as
+        invalid.
         """
         self.answers(answer("a"), ConnectionRefusedError())
         self.found("a")
@@ -366,7 +366,8 @@ class FailureTests(RemoteCase):
 
     def test_slow(self) -> None:
         """
-        A server that does not answer in time is given up, whether it sends nothing or a part.
+        A request that takes too long is given up, whether the server sends nothing or a part of the
+        response.
         """
         finding = self.find()
         self.clock.advance(TIMEOUT)
@@ -385,7 +386,7 @@ class FailureTests(RemoteCase):
 
     def test_large(self) -> None:
         """
-        An answer of more than 1 MiB is given up as soon as it is one, over TLS too.
+        A response of more than 1 MiB is aborted as soon as it exceeds the limit, over TLS, too.
         """
         for canAbort in (True, False):
             self.setUp()
@@ -396,7 +397,7 @@ class FailureTests(RemoteCase):
 
     def test_wrong(self) -> None:
         """
-        An answer that is not a set of keys is an error, and the keys of before are used.
+        A response that is not a key set is an error, and the previous keys are used.
         """
         broken = MemoryResponse(200, {}, document("b")[:-1])
         for response, said in (
@@ -420,8 +421,7 @@ class FailureTests(RemoteCase):
 
     def test_bug(self) -> None:
         """
-        An error that is not a server's fault is logged with its traceback, and leaves the rest as
-        it is.
+        An internal error is logged with its traceback, and changes nothing else.
         """
         self.answers(ZeroDivisionError("a bug"))
         self.assertIn("a bug", self.unavailable())
@@ -429,7 +429,7 @@ class FailureTests(RemoteCase):
 
     def test_withoutLength(self) -> None:
         """
-        An answer that is ended by its connection is whole if it is JSON.
+        A response that ends with its connection is complete if it is JSON.
         """
         whole = MemoryResponse(200, {}, document("a"), end=PotentialDataLoss())
         self.answers(whole)
@@ -463,7 +463,8 @@ class RedirectTests(RemoteCase):
 
     def test_other(self) -> None:
         """
-        A redirect to anywhere else is not followed: it could lead to what only this machine can reach.
+        A redirect to anywhere else is not followed: it could lead to an address that only this
+        machine can reach.
         """
         for location in (
             "https://other.example/",
@@ -494,7 +495,7 @@ class RedirectTests(RemoteCase):
 
     def test_secrets(self) -> None:
         """
-        What is said about a URL is without its query, which may have a key for the server.
+        Messages show a URL without its query, which may have a key for the server.
         """
         self.keys = RemoteKeys("jwks", f"{URL}?key=password", self.clock, None, self.agent)
         for answered in (
@@ -509,7 +510,7 @@ class RedirectTests(RemoteCase):
 
     def test_circle(self) -> None:
         """
-        A server that always redirects is given up.
+        An endless redirect is given up.
         """
         self.answers(*[redirect(f"/{number}") for number in range(10)])
         self.assertIn("more than 3 times", self.unavailable())
@@ -533,7 +534,7 @@ class FileTests(SynchronousTestCase):
 
     def write(self, content: bytes) -> None:
         """
-        Replace the file, as a later time.
+        Replace the file, with a later time.
         """
         with open(f"{self.path}.new", "wb") as file:
             file.write(content)
@@ -549,7 +550,7 @@ class FileTests(SynchronousTestCase):
 
     def test_changed(self) -> None:
         """
-        A file that has changed is read again; one that has only been written again changes nothing.
+        A file that has changed is read again; writing the same content again changes nothing.
         """
         keys = FileKeys("jwks", self.path)
         held = keys.held()
@@ -562,7 +563,7 @@ class FileTests(SynchronousTestCase):
 
     def test_broken(self) -> None:
         """
-        While the file is gone or broken, the keys that were in it are used, and that is logged once.
+        While the file is missing or invalid, the previous keys are used, and that is logged once.
         """
         keys = FileKeys("jwks", self.path)
         with capturedLogs() as events:
@@ -581,7 +582,7 @@ class FileTests(SynchronousTestCase):
 
     def test_start(self) -> None:
         """
-        At the start a file must be there, and have a key.
+        At the start a file must exist, and have a key.
         """
         for content, said in (
             (b"", "not JSON"),
@@ -597,7 +598,7 @@ class FileTests(SynchronousTestCase):
 
     def test_secrets(self) -> None:
         """
-        A file may have secrets.
+        A file may contain secrets.
         """
         secret = {"kty": "oct", "k": encode(SECRET.encode()), "kid": "s"}
         self.write(json.dumps({"keys": [secret]}).encode())
@@ -640,7 +641,7 @@ class ReadTests(SynchronousTestCase):
 
     def test_issuers(self) -> None:
         """
-        Each issuer has keys of its own, of any kind; a secret may have C{=} in it.
+        Each issuer has its own keys, of any kind; a secret may contain C{=}.
         """
         secret = f"{SECRET}=="
         sources = readIssuers(
@@ -656,7 +657,8 @@ class ReadTests(SynchronousTestCase):
 
     def test_badIssuers(self) -> None:
         """
-        An issuer without keys, with bad ones, or with several, is refused; a secret is not shown.
+        An issuer without keys, with invalid ones, or listed twice, is refused; a secret is not
+        shown.
         """
         for given, said in (
             ([SECRET], "must be ISSUER=KEY"),
@@ -673,7 +675,7 @@ class ReadTests(SynchronousTestCase):
 
     def test_urls(self) -> None:
         """
-        A URL must be one of https, or of http on this machine by name.
+        A URL must use https, or http to this machine by name.
         """
         for url in (
             "https://issuer.example/jwks?x=y",
@@ -714,7 +716,7 @@ class ReadTests(SynchronousTestCase):
 
     def test_reactor(self) -> None:
         """
-        Without a reactor it is the installed one.
+        By default the installed reactor is used.
         """
         clock = Clock()
         self.patch(jwks, "installedReactor", lambda: clock)

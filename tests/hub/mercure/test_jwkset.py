@@ -25,7 +25,7 @@ def read(*jwks: Any, algorithm: str | None = None, withSecrets: bool = False) ->
     return [(key.algorithm, key.identifier) for key in keys]
 
 
-#: What the members of a key are made of.
+#: Values of the members of a key.
 VALUES = (
     st.sampled_from(["RSA", "EC", "OKP", "oct", "P-256", "Ed25519", "ES256", "sig", "verify"])
     | st.sampled_from(["AQAB", "!", encode(bytes(32)), encode(b"\xff" * 32), encode(b"\xff" * 256)])
@@ -60,7 +60,7 @@ class KeysInTests(SynchronousTestCase):
 
     def test_verifies(self) -> None:
         """
-        A key of a set checks what its private key has signed.
+        A key of a set verifies signatures of its private key.
         """
         for kind, algorithm in (("RSA", "PS256"), ("P-384", "ES384"), ("Ed25519", "EdDSA")):
             signature = get_default_algorithms()[algorithm].sign(b"signed", privateKey(kind))
@@ -71,8 +71,8 @@ class KeysInTests(SynchronousTestCase):
 
     def test_skipped(self) -> None:
         """
-        A key that is not understood, is for something else, is private or weak, or has an algorithm
-        that it does not fit, is skipped; those beside it are read.
+        A key that is unknown, for another use, private or weak, or does not fit its algorithm, is
+        skipped; the others in the set are read.
         """
         private = json.loads(get_default_algorithms()["ES256"].to_jwk(privateKey("P-256")))
         for jwk in (
@@ -114,7 +114,7 @@ class KeysInTests(SynchronousTestCase):
 
     def test_secrets(self) -> None:
         """
-        Secrets are read only where no one else can read the set, and if they are long enough.
+        Secrets are read only from sets that nothing else can read, and if they are long enough.
         """
         secret = {"kty": "oct", "k": encode(SECRET.encode()), "alg": "HS512"}
         self.assertEqual(read(secret), [])
@@ -131,7 +131,7 @@ class KeysInTests(SynchronousTestCase):
 
     def test_noSet(self) -> None:
         """
-        What is not a set, or too large, is an error.
+        Anything that is not a key set, or is too large, is an error.
         """
         for document in (
             b"",
@@ -149,7 +149,7 @@ class KeysInTests(SynchronousTestCase):
     @given(st.lists(st.dictionaries(st.sampled_from(MEMBERS), VALUES)))
     def test_anything(self, jwks: list[dict[str, Any]]) -> None:
         """
-        Whatever keys are in a set, the good one beside them is read.
+        Whatever other keys are in a set, a valid key is read.
         """
         self.assertIn(
             ("EdDSA", "good"), read(*jwks, publicJWK("Ed25519", kid="good"), withSecrets=True)

@@ -30,14 +30,15 @@ KINDS = {
 
 class KeyCase(SynchronousTestCase):
     """
-    What these tests share.
+    Shared parts of these tests.
     """
 
     def refused(self, given: str, algorithm: str | None = None, private: bool = False) -> str:
         """
         Check that a key is refused.
 
-        @return: the error, which begins with the name of the option and shows nothing of the key.
+        @return: the error, which begins with the name of the option and does not show any part of
+            the key.
         """
         read = readSigningKey if private else readKey
         error = self.assertRaises(InvalidOption, read, "the-key", given, algorithm)
@@ -68,7 +69,7 @@ class ReadTests(KeyCase):
 
     def test_everyAlgorithm(self) -> None:
         """
-        For each algorithm a key checks what PyJWT has signed with it, and nothing else.
+        For each algorithm a key verifies what PyJWT has signed with it, and nothing else.
         """
         self.assertEqual(set(KINDS), set(ALGORITHMS))
         for algorithm, kind in KINDS.items():
@@ -83,7 +84,7 @@ class ReadTests(KeyCase):
 
     def test_usualAlgorithm(self) -> None:
         """
-        Without an algorithm the key is for the one that is usual for its kind.
+        Without an algorithm the key is for the usual one of its kind.
         """
         for kind, algorithm in (
             ("RSA", "RS256"),
@@ -105,11 +106,11 @@ class ReadTests(KeyCase):
 
     def test_shortSecret(self) -> None:
         """
-        A secret of less than 32 bytes is refused, however many characters it has.
+        A secret of less than 32 bytes is refused, whatever its number of characters.
         """
         self.assertIn("31 bytes", self.refused("x" * 31))
         self.assertIn("0 bytes", self.refused(""))
-        # Perhaps it was to be the name of a file.
+        # It may have been meant as the name of a file.
         self.assertIn("file:PATH", self.refused("key"))
         self.assertNotIn("file:PATH", self.refused(self.write(b"short")))
         for algorithm in ("HS256", "HS384", "HS512"):
@@ -119,7 +120,8 @@ class ReadTests(KeyCase):
 
     def test_secretWithSpaces(self) -> None:
         """
-        A secret with spaces or line ends around it is refused: they are easily overlooked.
+        A secret with surrounding spaces or line ends is refused: it is easy to overlook that they
+        are part of it.
         """
         for text in (
             f" {SECRET}",
@@ -132,8 +134,7 @@ class ReadTests(KeyCase):
 
     def test_publicKeyAsSecret(self) -> None:
         """
-        A key that is not a secret is not taken for one, in whatever form it comes: everybody who
-        has it could make tokens.
+        A public key is not accepted as a secret, in any form: anyone who has it could make tokens.
         """
         pem = publicPEM("RSA")
         self.assertIn("is PEM", self.refused(pem, "HS256"))
@@ -169,7 +170,7 @@ class ReadTests(KeyCase):
 
     def test_otherKind(self) -> None:
         """
-        A key that does not fit the algorithm is refused, with those that do.
+        A key that does not fit the algorithm is refused, with an error that lists those that do.
         """
         self.assertIn("it is for ES256", self.refused(publicPEM("P-256"), "RS256"))
         self.assertIn("it is for ES384", self.refused(publicPEM("P-384"), "ES256"))
@@ -186,8 +187,8 @@ class ReadTests(KeyCase):
 
     def test_privateKey(self) -> None:
         """
-        A private key is not accepted where tokens are checked: someone who reads the configuration
-        could make tokens.  The error says how to get the public one.
+        A private key is refused where tokens are only checked: anyone who reads the configuration
+        could make tokens.  The error explains how to get the public key.
         """
         for password in (None, b"secret"):
             said = self.refused(privatePEM("P-256", password))
@@ -195,7 +196,7 @@ class ReadTests(KeyCase):
 
     def test_brokenPEM(self) -> None:
         """
-        PEM without a key that can be read, or with several, is refused.
+        PEM without a readable key, or with several, is refused.
         """
         pem = publicPEM("P-256")
         self.assertIn("lines were joined", self.refused(pem.replace("-----END", "-----")))
@@ -222,7 +223,7 @@ class ReadTests(KeyCase):
 
     def test_file(self) -> None:
         """
-        The end of the last line of a file is not part of the secret.
+        The line end at the end of a file is not part of the secret.
         """
         signature = get_default_algorithms()["HS256"].sign(b"signed", SECRET.encode())
         for end in ("", "\n", "\r\n"):
@@ -231,7 +232,8 @@ class ReadTests(KeyCase):
 
     def test_badFile(self) -> None:
         """
-        A file that cannot be read, is too large, or is not text is refused by its name.
+        A file that cannot be read, is too large, or is not text is refused, with an error that
+        names it.
         """
         self.assertIn("No such file", self.refused("file:/nowhere/at/all"))
         self.assertIn("is 'file:'", self.refused("file:"))
@@ -255,7 +257,7 @@ class SigningTests(KeyCase):
 
     def test_signs(self) -> None:
         """
-        What it signs is right by the key that checks it.
+        Its signatures are valid for the key that checks them.
         """
         for algorithm, kind in KINDS.items():
             signing = readSigningKey("key", privatePEM(kind) if kind else SECRET, algorithm)
@@ -266,7 +268,8 @@ class SigningTests(KeyCase):
 
     def test_parameters(self) -> None:
         """
-        What C{openssl ecparam -genkey} writes before the key is not a second key.
+        The parameters that C{openssl ecparam -genkey} writes before the key do not count as a
+        second key.
         """
         parameters = (
             "-----BEGIN EC PARAMETERS-----\nBggqhkjOPQMBBw==\n-----END EC PARAMETERS-----\n"
@@ -275,7 +278,7 @@ class SigningTests(KeyCase):
 
     def test_refused(self) -> None:
         """
-        A public key, one with a password, and a weak one are refused.
+        A public key, a key with a password, and a weak one are refused.
         """
         self.assertIn("only check tokens", self.refused(publicPEM("P-256"), private=True))
         self.assertIn("password", self.refused(privatePEM("P-256", b"secret"), private=True))

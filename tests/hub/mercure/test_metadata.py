@@ -42,7 +42,8 @@ class MetadataTests(HubCase):
 
     def test_document(self) -> None:
         """
-        It is where RFC 9728 puts it, pages may read it, and it says how a client gets in.
+        The metadata is where RFC 9728 puts it, pages may read it, and it describes how to get
+        access.
         """
         answer = self.ask(
             WELL_KNOWN_METADATA + PATH,
@@ -69,7 +70,7 @@ class MetadataTests(HubCase):
 
     def test_plain(self) -> None:
         """
-        What the hub does not have is not promised, and its URL is its identifier if it has no other.
+        Features that the hub lacks are not announced, and its URL is its identifier by default.
         """
         document = json.loads(self.ask(WELL_KNOWN_METADATA, url=HUB).text)
         self.assertEqual(document["resource"], HUB)
@@ -78,8 +79,7 @@ class MetadataTests(HubCase):
 
     def test_shared(self) -> None:
         """
-        Where other processes share the store, presence is not promised: each has subscribers of its
-        own.
+        If other processes share the store, presence is not announced: each has its own subscribers.
         """
         store = SharedStore(Server(MemoryClock()))
         channel = Channel(store=store, name="hub")
@@ -91,14 +91,14 @@ class MetadataTests(HubCase):
 
     def test_old(self) -> None:
         """
-        A hub of 0.x has none, which is how clients know.
+        A hub of 0.x has no metadata, which is how clients recognise it.
         """
         answer = self.ask(WELL_KNOWN_METADATA + PATH, protocols=["0.x"])
         self.assertEqual(answer.status, 404)
 
     def test_others(self) -> None:
         """
-        It is that of this hub alone; it can be asked for, and nothing else.
+        The metadata is for this hub alone; only it can be requested.
         """
         for target in ("/other", f"{PATH}/x", f"{PATH}/", "/%2Ewell-known/other"):
             self.assertEqual(self.ask(WELL_KNOWN_METADATA + target).status, 404, target)
@@ -112,8 +112,8 @@ class MetadataTests(HubCase):
 
     def test_challenged(self) -> None:
         """
-        A client that is refused learns where it is, if the identifier of the hub is a URL, and
-        nothing else points there.
+        A refused client receives a link to the metadata if the identifier of the hub is a URL, and
+        to nothing else.
         """
         where = f"https://hub.example{WELL_KNOWN_METADATA}{PATH}"
         options: dict[str, Any] = {"anonymous": False}

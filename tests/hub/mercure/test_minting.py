@@ -41,7 +41,7 @@ class MintTests(SynchronousTestCase):
 
     def test_old(self) -> None:
         """
-        A token of 0.x grants what it should, here and to others.
+        A token of 0.x grants what it should, on our hub and others.
         """
         claims = {**claims0(["a"], ["b", "/c/{d}"], "me"), "exp": int(NOW) + 60}
         text = mint(readSigningKey("key", SECRET), Dialect.V0, claims)
@@ -57,7 +57,7 @@ class MintTests(SynchronousTestCase):
 
     def test_new(self) -> None:
         """
-        A token of 1.0 grants what it should, with the payload for those who subscribe.
+        A token of 1.0 grants what it should, with the payload for subscribing.
         """
         claims = {
             **claims1([("exact", "a")], [("urlpattern", "/c/:d"), ("exact", "b")], {"name": "me"}),
@@ -77,7 +77,7 @@ class MintTests(SynchronousTestCase):
 
     def test_nothing(self) -> None:
         """
-        What is not granted has no detail.
+        Actions that are not granted have no detail.
         """
         self.assertEqual(claims1([], []), {"authorization_details": []})
         [detail] = claims1([], [("exact", "*")])["authorization_details"]

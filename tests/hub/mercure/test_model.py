@@ -1,6 +1,6 @@
 """
-Tests for L{twisted_sse.hub.mercure}: whatever publishers and subscribers do, each subscriber is sent what
-a much simpler hub would send it.
+Tests for L{twisted_sse.hub.mercure}: for any actions of publishers and subscribers, each subscriber
+receives the same as from a much simpler hub.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ HUB = f"https://hub.example{PATH}"
 
 TOPICS = ["a", "b", "c", "/x/1", "/x/2", "https://hub.example/x/1", "/y/1", "urn:z"]
 
-#: What is selected: of 0.x, and of 1.0.
+#: The selections: of 0.x, and of 1.0.
 OLD = [
     ("topic", text)
     for text in (
@@ -49,11 +49,11 @@ class Published(NamedTuple):
 
 class Subscriber:
     """
-    What the simpler hub knows of a subscriber.
+    The simpler hub's state of a subscriber.
 
-    @ivar query: what it has selected first.
+    @ivar query: its first selection.
     @ivar granted: the topics of private updates that it may read; L{None} if it has no token.
-    @ivar expected: the data that it must have been sent since it has connected.
+    @ivar expected: the data that it must have received since it connected.
     """
 
     stream: MemoryStream
@@ -83,7 +83,7 @@ class Subscriber:
 
     def wants(self, update: Published) -> bool:
         """
-        Whether it is sent an update.
+        Whether it receives an update.
         """
         grants = map(selector, self.granted or ())
         if update.private and not _any(grants, update.topics):
@@ -102,16 +102,16 @@ class ModelTests(HubCase):
 
     def settle(self) -> None:
         """
-        Let everything happen that is on its way.
+        Let all pending work finish.
         """
         self.clock.pump([0.05] * 12)
 
     def check(self, *subscribers: Subscriber) -> None:
         """
-        Compare what subscribers were sent.
+        Compare the events that subscribers received.
         """
         for each in subscribers:
-            # Without the notifications about each other.
+            # Without presence events.
             sent = [event.data for event in each.stream.events if event.data.isdigit()]
             self.assertEqual(sent, each.expected, (each.query, each.granted))
 
@@ -199,14 +199,14 @@ class ModelTests(HubCase):
 
     def test_memory(self) -> None:
         """
-        In memory, with a history that is long enough, and with one that is not.
+        The model holds in memory, with a history that is long enough, and with one that is not.
         """
         for seed in range(6):
             self.steps(seed, 150, History(maxEvents=(5, 20, 1000)[seed % 3]), False)
 
     def test_store(self) -> None:
         """
-        With a store that takes its time.
+        The model holds with a store that answers later.
         """
         for seed in range(3):
             self.steps(seed, 150, History(maxEvents=(5, 20, 1000)[seed % 3]), True)

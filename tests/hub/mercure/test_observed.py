@@ -1,5 +1,5 @@
 """
-Tests for L{twisted_sse.hub.mercure}: what was observed of another hub, and what ours must do.
+Tests for L{twisted_sse.hub.mercure}: observations of another hub, and what ours must do.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from tests.support.vectors import mercureCases
 from twisted_sse import History
 from twisted_sse.hub.form import pairs
 
-#: An ID with everything that may be in one.
+#: An ID with every kind of character that an ID may have.
 STRANGE = 'w é "q"/%'
 
 
@@ -48,16 +48,16 @@ class SubscribingTests(HubCase):
 
     def begin(self, **options: Any) -> None:
         """
-        Make a hub to which nothing was published.
+        Make a hub without any published updates.
         """
         self.published: list[Published] = []
         self.serve(**options)
 
     def compare(self, state: str, *lives: Published) -> None:
         """
-        Connect the clients of the cases of a state, and compare what they get.
+        Connect the clients of the cases of a state, and compare the events they get.
 
-        @param lives: what is published when they are there.
+        @param lives: the updates published after they have connected.
         """
         cases = [case for case in mercureCases("subscribe") if case["input"].get("state") == state]
         self.assertTrue(cases)
@@ -86,8 +86,8 @@ class SubscribingTests(HubCase):
 
     def expected(self, case: dict[str, Any], before: list[Published]) -> dict[str, Any]:
         """
-        @param before: what was published before the client connected.
-        @return: what our hub should do.
+        @param before: the updates published before the client connected.
+        @return: the result expected of our hub.
         """
         observed, should = case["observed"], case["recommend"]
         if should.startswith(("as observed", "ignore", "first one")):
@@ -99,7 +99,7 @@ class SubscribingTests(HubCase):
                 observed if observed["status"] == 200 else {}
             )
         if should.startswith("0.x-only hub"):
-            # Ours speaks both.
+            # Our hub speaks both.
             return {"status": 200, "Last-Event-ID": None, "replayed": [], "live": ["liveA"]}
         given = case["input"]
         [(_, topic)] = [each for each in pairs(given["query"].encode()) if each[0] == "topic"]
@@ -123,8 +123,8 @@ class SubscribingTests(HubCase):
 
     def test_history(self) -> None:
         """
-        Each client gets what it has missed, and what comes, as was observed, or as it should have
-        been: nothing is lost by a restart, and what is unknown is said to be.
+        Each client gets its missed updates, and new ones, as observed, or as it should be: nothing
+        is lost by a restart, and unknown IDs are reported.
         """
         a, b, c = ("a",), ("b",), ("c",)
         self.begin()
@@ -141,7 +141,7 @@ class SubscribingTests(HubCase):
 
     def test_short(self) -> None:
         """
-        So it is if only three updates are kept.  (None at all, S4 and S8, is not possible: then
+        The same holds if only three updates are kept.  (Keeping none, S4 and S8, is not possible:
         updates would have no IDs.)
         """
         a = ("a",)
@@ -156,7 +156,7 @@ class PublishingTests(HubCase):
     Replays the cases about publishing.
     """
 
-    #: Where ours answers otherwise than was observed: what it should do, and what it does.
+    #: Cases in which our hub differs from the observation: the recommended and the actual result.
     OURS: dict[str, int] = {
         "200": 200,
         "400": 400,
@@ -172,8 +172,8 @@ class PublishingTests(HubCase):
 
     def test_observed(self) -> None:
         """
-        What a publisher sends is published or refused as was observed, or as it should have been;
-        and subscribers are sent the same lines.
+        An update is published or refused as observed, or as recommended; and subscribers receive
+        the same lines.
         """
         everything = f"Bearer {token({'mercure': {'publish': ['*'], 'subscribe': ['*']}})}"
         for case in mercureCases("publish"):
@@ -195,7 +195,7 @@ class PublishingTests(HubCase):
             self.clock.settle()
             status = self.OURS.get(case["recommend"], observed["status"])
             if "application/json" in case["name"]:
-                # Ours are batches, and this is none.
+                # Ours are batches, and this is not one.
                 status = 400
             self.assertEqual(answer.status, status, case)
             sent = watcher.body[before:].decode()
@@ -210,7 +210,7 @@ class PublishingTests(HubCase):
                 expected = observed["sse"].replace("<id>", made)
                 if case["recommend"] == 'send "retry: 0"':
                     expected = "retry: 0\n" + expected
-                # The order of the fields is ours.
+                # The order of the fields is our own.
                 self.assertEqual(sorted(sent.split("\n")), sorted(expected.split("\n")), case)
             isPrivate = observed.get("anonymous_subscriber") == "nothing"
             self.assertEqual(len(stranger.events), 0 if isPrivate else 1, case)
@@ -235,7 +235,7 @@ class TokenTests(HubCase):
 
     def outcome(self, case: dict[str, Any], **options: Any) -> dict[str, Any]:
         """
-        Use the token of a case for everything.
+        Use the token of a case for every action.
         """
         headers = {
             "Authorization": f"Bearer {self.tokenOf(case['input'])}",
@@ -256,13 +256,13 @@ class TokenTests(HubCase):
             "subscribe_closed": self.get("topic=*", headers.items()).status,
         }
 
-    #: What should not be as it was observed: for these the whole token is bad.
+    #: Differences from the observation: for these cases the whole token is invalid.
     BAD = ("401", "last one wins, or 401", "either", "401, as for any non-string", "401: ")
 
     def test_claims(self) -> None:
         """
-        A token does what it should do by the text; and as a hub of 0.x alone, with the statuses of
-        others, what it was observed to do, but for what should be refused.
+        A token does what the specification requires; and on a hub of 0.x alone, with the statuses
+        of others, what was observed, except for cases that should be refused.
         """
         for case in cases("tokens", "token-claims"):
             observed, should = case["observed"], case["recommend"]
@@ -281,7 +281,8 @@ class TokenTests(HubCase):
 
     def test_private(self) -> None:
         """
-        A private update goes to those who have selected one of its topics, and may read one of them.
+        A private update goes to subscribers that have selected one of its topics, and may read one
+        of them.
         """
         for case in cases("tokens", "token-private"):
             given = case["input"]

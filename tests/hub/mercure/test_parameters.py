@@ -25,7 +25,7 @@ class SecretTests(HubCase):
         """
         Make requests.
 
-        @return: the status of each, and its target as it is logged when it is answered.
+        @return: the status of each, and its target as logged with the response.
         """
         found = []
         render, requests = self.hub.render, list[Any]()
@@ -43,7 +43,7 @@ class SecretTests(HubCase):
 
     def test_early(self) -> None:
         """
-        A token in the URL is in no log, however early the request is answered.
+        A token in the URL appears in no log, however early the response is.
         """
         self.serve()
         secret = "authorization=SECRET"
@@ -74,7 +74,7 @@ class SecretTests(HubCase):
 
     def test_notAsked(self) -> None:
         """
-        It is the same where the hub is not asked at all: when it has too many streams, or drains.
+        The same holds where the hub itself is not reached: when it has too many streams, or drains.
         """
         self.serve(maxStreams=1)
         good = f"?topic=a&authorization={token({'mercure': {}})}"
@@ -87,7 +87,7 @@ class SecretTests(HubCase):
 
     def test_once(self) -> None:
         """
-        A token is kept no longer than until it is taken.
+        A token is kept only until it is used.
         """
         request = Request(DummyChannel(), False)
         request.uri, request.args = b"/?a=b&authorization=SECRET", {b"authorization": [b"SECRET"]}

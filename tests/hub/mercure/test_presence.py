@@ -1,6 +1,5 @@
 """
-Tests for L{twisted_sse.hub.mercure.presence}: which subscribers others are notified of, and how
-many.
+Tests for L{twisted_sse.hub.mercure.presence}: which subscribers are reported, and in what number.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ ADMIN = {"Authorization": f"Bearer {token({'mercure': {'subscribe': ['*']}})}"}
 
 def isGranted(topic: str, subscriber: dict[str, Any]) -> bool:
     """
-    Show subscribers only where their tokens let them be.
+    Show only subscribers whose tokens grant their selection.
     """
     granted: bool = subscriber["granted"]
     return granted
@@ -42,14 +41,14 @@ class VisibleTests(HubCase):
 
     def told(self, watcher: MemoryStream) -> list[tuple[str, bool]]:
         """
-        @return: the subscriptions that a watcher was notified of, and whether they are there.
+        @return: the subscriptions reported to a watcher, and whether they are active.
         """
         said = [json.loads(event.data) for event in watcher.events]
         return [(each["topic"], each["active"]) for each in said if PATH not in each["topic"]]
 
     def listed(self) -> list[str]:
         """
-        @return: what is listed.
+        @return: the listed subscriptions.
         """
         answer = self.client.get(f"{PATH}/subscriptions", ADMIN)
         listed = json.loads(answer.body)["subscriptions"]
@@ -57,7 +56,7 @@ class VisibleTests(HubCase):
 
     def test_all(self) -> None:
         """
-        Without a function that decides, others are notified of all selectors, as the protocol says.
+        By default all of a subscriber's selection is reported, as in the protocol.
         """
         self.serve(presence=True)
         watcher = self.get(EVERYBODY, ADMIN.items())
@@ -68,8 +67,8 @@ class VisibleTests(HubCase):
 
     def test_granted(self) -> None:
         """
-        An application can hide what the token of a subscriber does not grant: when it comes, in the
-        list, when it selects something else, and when it goes.
+        An application can hide selections that a subscriber's token does not grant: at the start,
+        in the list, on a new selection, and at the end.
         """
         self.serve(presence=True, visible=isGranted)
         watcher = self.get(EVERYBODY, ADMIN.items())
@@ -96,8 +95,8 @@ class VisibleTests(HubCase):
 
     def test_told(self) -> None:
         """
-        The application is asked once for each selector; whatever it would say later, its decision
-        holds until the end.
+        The application receives the identity of the subscriber, once for each selector; its
+        decision holds until the end.
         """
         asked: list[tuple[str, dict[str, Any]]] = []
         isVisible = True
@@ -123,8 +122,7 @@ class VisibleTests(HubCase):
 
     def test_fails(self) -> None:
         """
-        If the application cannot decide, the subscriber is served, and others are not notified of
-        it.
+        If the application's function fails, the subscriber is served, but not reported.
         """
 
         def fail(topic: str, subscriber: dict[str, Any]) -> bool:
@@ -142,7 +140,7 @@ class VisibleTests(HubCase):
 
     def test_wrong(self) -> None:
         """
-        What is not a function, or would never be called, is refused.
+        An argument that is not a function, or would never be called, is refused.
         """
         for options in (
             {"visible": isGranted},
@@ -153,7 +151,7 @@ class VisibleTests(HubCase):
 
     def test_payload(self) -> None:
         """
-        In 1.0 what a token says of its bearer is only told where it grants what is selected.
+        In 1.0 a token's payload is only reported where the token grants the selection.
         """
         hub = f"https://hub.example{PATH}"
         self.serve(
@@ -190,12 +188,12 @@ class PresenceTests(HubCase):
     clock: QuietClock
     makeClock = QuietClock
 
-    #: How long a notification takes, in seconds.
+    #: The duration of one notification, in seconds.
     COST = 0.001
 
     def begin(self, count: int) -> list[MemoryStream]:
         """
-        Make a hub, and those who watch.
+        Make a hub, and its watchers.
         """
         self.serve(presence=True)
         self.clock.quiet = False
@@ -218,9 +216,9 @@ class PresenceTests(HubCase):
 
     def turns(self) -> float:
         """
-        Run turns until all notifications are sent.
+        Run turns until everything is reported.
 
-        @return: how long the longest took, in seconds.
+        @return: the duration of the longest turn, in seconds.
         """
         self.clock.quiet = False
         longest = 0.0
@@ -233,7 +231,7 @@ class PresenceTests(HubCase):
 
     def told(self, watcher: MemoryStream) -> list[tuple[str, bool]]:
         """
-        @return: the notifications of a watcher, except those about other watchers.
+        @return: the events that a watcher received, except those about other watchers.
         """
         all: list[Any] = [json.loads(event.data) for event in watcher.events]
         return [(each["topic"], each["active"]) for each in all if PATH not in each["topic"]]
@@ -260,7 +258,8 @@ class PresenceTests(HubCase):
 
     def test_later(self) -> None:
         """
-        A watcher is notified of those who come after it, even if others have received nothing yet.
+        A watcher receives notices of later subscribers, even if notices of others are still
+        pending.
         """
         [first] = self.begin(1)
         self.subscribe("topic=before")
@@ -272,8 +271,8 @@ class PresenceTests(HubCase):
 
     def test_slices(self) -> None:
         """
-        Many are notified in slices, everything in one order; one that connects meanwhile is
-        notified only of what comes later, and one that leaves disturbs no other client.
+        Many notices are sent in slices, all in one order; a watcher that connects meanwhile
+        receives only later ones, and one that disconnects does not affect the others.
         """
         watchers = self.begin(120)
         start = self.clock.rightNow
@@ -291,8 +290,8 @@ class PresenceTests(HubCase):
 
     def test_comingAndGoing(self) -> None:
         """
-        Subscribers that leave before others were notified of them are not announced, so that they
-        take no memory, however many they are; all others are announced, once.
+        Subscribers that disconnected before their notice was sent are not reported, so that they
+        take no memory, whatever their number; all others are reported once.
         """
         watchers = self.begin(60)
         first = self.subscribe("topic=first")
@@ -316,7 +315,7 @@ class PresenceTests(HubCase):
 
     def test_listed(self) -> None:
         """
-        If a subscriber leaves before it was announced, but was in a list, its end is announced.
+        If a subscriber disconnected before its notice was sent, but was in a list, it is reported.
         """
         [watcher, *_] = self.begin(60)
         self.subscribe("topic=first")
@@ -333,8 +332,7 @@ class PresenceTests(HubCase):
 
     def test_together(self) -> None:
         """
-        Subscribers that connect in one turn of the reactor are announced in one write for each
-        watcher.
+        Notices of all subscribers of one reactor turn are sent to each watcher in one write.
         """
         watchers = self.begin(5)
         written: list[int] = []
@@ -355,8 +353,8 @@ class PresenceTests(HubCase):
 
     def test_changed(self) -> None:
         """
-        If a subscriber changes its selectors before it was announced, only the new ones are
-        announced; unless it was in a list.
+        If a subscriber changes its selection before the notice was sent, only the new selection is
+        reported, unless the old one was in a list.
         """
         [watcher, *_] = self.begin(60)
         self.subscribe("topic=first")

@@ -12,7 +12,7 @@ from twisted_sse.store.identifiers import numbered
 
 class IdentifierTests(HubCase):
     """
-    Tests for the IDs that publishers give.
+    Tests for IDs set by publishers.
     """
 
     def publish(self, data: str, id: str | None = None) -> str:
@@ -27,7 +27,7 @@ class IdentifierTests(HubCase):
 
     def following(self, cursor: str) -> list[str]:
         """
-        @return: the data that one who resumes from an ID is sent.
+        @return: the data received by a client that resumes from an ID.
         """
         stream = self.get("topic=a", [("Last-Event-ID", cursor)])
         self.clock.pump([0.1] * 10)
@@ -37,8 +37,8 @@ class IdentifierTests(HubCase):
         """
         Publish with IDs that the channel will make, or has made.
 
-        @param prefix: what the IDs of the channel begin with.
-        @param own: the ID of an update that is not kept any more.
+        @param prefix: the beginning of the channel's IDs.
+        @param own: the ID of an update that is no longer kept.
         """
         number = int(self.publish("first")[len(prefix) + 1 :], 16)
         later = numbered(prefix, number + 3)
@@ -53,8 +53,8 @@ class IdentifierTests(HubCase):
 
     def test_own(self) -> None:
         """
-        No publisher gives its update an ID that the channel makes itself: else another update would
-        have it, too, and who resumes from it would miss what is between.
+        A publisher cannot set an ID that the channel makes itself: otherwise another update would
+        have the same ID, and a client resuming from it would miss the updates in between.
         """
         self.serve(history=History(maxEvents=20))
         own = self.publish("old")
@@ -64,7 +64,7 @@ class IdentifierTests(HubCase):
 
     def test_store(self) -> None:
         """
-        It is the same with a store, which knows the IDs of earlier runs, too.
+        The same holds with a store, which also knows the IDs of earlier runs.
         """
         kept: dict[str, Content] = {}
         self.serve(store=lambda clock: LateStore(clock, kept))

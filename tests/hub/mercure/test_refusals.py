@@ -45,7 +45,7 @@ class RefusalsTests(SynchronousTestCase):
 
     def test_status(self) -> None:
         """
-        Each error has its status, and what was not stored can be tried again, a little later.
+        Each error has its status, and an update that was not stored can be retried a little later.
         """
         for error, status, why in (
             (Refused(403, "why", {b"x-more": b"1"}), 403, "why\n"),
@@ -63,7 +63,7 @@ class RefusalsTests(SynchronousTestCase):
 
     def test_untold(self) -> None:
         """
-        A client is not told why, unless it is a mistake in what it has sent.
+        A client does not learn the reason, unless its own request has an error.
         """
         for error, told in (
             (Refused(403, "why"), False),
@@ -76,7 +76,7 @@ class RefusalsTests(SynchronousTestCase):
 
     def test_unexpected(self) -> None:
         """
-        An error of ours is logged, and its client learns nothing about it.
+        An internal error is logged, and its client learns nothing about it.
         """
         answer, _ = self.refuse(KeyError("secret"))
         self.assertEqual((answer.status, "secret" in answer.text), (500, False))
@@ -84,7 +84,7 @@ class RefusalsTests(SynchronousTestCase):
 
     def test_address(self) -> None:
         """
-        The log has the address of the client, as a trusted proxy says, and no other.
+        The log has the address of the client, as reported by a trusted proxy, and no other.
         """
         for proxies, address in (["127.0.0.1"], "192.0.2.7"), ([], "127.0.0.1"):
             hub = Hub(Channel(), publisherJwtKey=KEY, trustedProxies=iter(proxies))

@@ -1,6 +1,6 @@
 r"""
-Tests for L{twisted_sse.hub.mercure.regexps}.  That what is reduced matches the same is tested with the
-patterns that it is for.
+Tests for L{twisted_sse.hub.mercure.regexps}.  The tests of URL patterns check that reduced
+expressions match the same.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ class RegexpTests(SynchronousTestCase):
 
     def test_reduced(self) -> None:
         """
-        What matches more than ASCII does not do so any more; everything else stays as it is.
+        Classes that match more than ASCII are reduced to it; everything else stays unchanged.
         """
         for regexp, reduced in [
             (r"(\d+)", "([0-9]+)"),
@@ -33,14 +33,14 @@ class RegexpTests(SynchronousTestCase):
 
     def test_notUnderstood(self) -> None:
         """
-        Of a class that has others in it nothing is touched, nor of what is beside it.
+        A class nested in another one stays unchanged, and so does the text beside it.
         """
         for regexp in ["([[a].])", "([].]|.)", r"([^[a]\w]\d)", r"([[:alpha:]])", r"([^0-\w)"]:
             self.assertEqual(reducedRegexp(regexp)[0], regexp)
 
     def test_cost(self) -> None:
         """
-        What is repeated costs as much as if it was written out; classes are one character, unless they are
+        A repetition costs as much as its expansion; a class counts as one character, unless it is
         not understood.
         """
         for regexp, cost in [
@@ -70,8 +70,8 @@ class RegexpTests(SynchronousTestCase):
 
     def test_otherGroups(self) -> None:
         """
-        Groups that ECMAScript does not know are refused; a question mark after a parenthesis that is
-        escaped, or in a class, begins none.
+        Groups unknown to ECMAScript are refused; a question mark after an escaped parenthesis, or
+        one in a class, does not begin a group.
         """
         for regexp in ["((?x)a b)", "((?U:a+))", "(?R)", "((?P<n>a))", "((?", "((?i)a)", "((?#a))"]:
             error = self.assertRaises(InvalidRegexp, reducedRegexp, regexp)
@@ -81,7 +81,7 @@ class RegexpTests(SynchronousTestCase):
 
     def test_ranges(self) -> None:
         """
-        A range that begins or ends with a class is refused, as it would be if it was not reduced.
+        A range that begins or ends with a class is refused, as it would be without the reduction.
         """
         for regexp in [r"([\w-z])", r"([^a-\d])", r"([a\--\s])", r"([-\d-\w])", r"([xa-\d])"]:
             error = self.assertRaises(InvalidRegexp, reducedRegexp, regexp)
@@ -91,7 +91,8 @@ class RegexpTests(SynchronousTestCase):
 
     def test_properties(self) -> None:
         """
-        Unicode's properties are refused, in classes too; a backslash before a backslash is none.
+        Unicode properties are refused, in classes, too; an escaped backslash before C{p} does not
+        begin one.
         """
         for regexp in [r"(\p{L})", r"(\PL)", r"([a\pL])", r"([^\P{Lu}])"]:
             self.assertIn(r"\p", str(self.assertRaises(InvalidRegexp, reducedRegexp, regexp)))

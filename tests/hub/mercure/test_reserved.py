@@ -26,7 +26,7 @@ RESERVED = [
     "/.well-known/mercure?x",
     "/.well-known/mercure#x",
     "/.well-known/mercure/?a=/../../b",
-    # Relative to the hub: these are other names of it.
+    # Relative to the hub, whose other names these are.
     "",
     "#",
     "?topic=x",
@@ -72,7 +72,7 @@ RESERVED = [
     "\thttps://x/.well-\tknown/mercure",
 ]
 
-#: What only looks like it.
+#: Topics that only look reserved.
 FREE = [
     "/.well-known/mercurex",
     "/.well-known/mercur",
@@ -92,7 +92,7 @@ FREE = [
     "/?/.well-known/mercure",
     "https://x?/.well-known/mercure",
     "https://x#/.well-known/mercure",
-    # Decoded once only; a slash that is encoded separates nothing.
+    # Decoded only once; an encoded slash does not separate.
     "/.well-known/%256Dercure",
     "/%252Ewell-known/mercure",
     "/.well-known%2Fmercure",
@@ -101,7 +101,7 @@ FREE = [
     "/.well-known/mercure%00",
     "/.well-known/%6D%ercure",
     "/.well-known/mercure%20",
-    # Other characters that look alike.
+    # Other characters that look similar.
     "/\uff0ewell-known/mercure",
     "/.well\u2010known/mercure",
     "\uff0f.well-known/mercure",
@@ -113,7 +113,7 @@ FREE = [
     "mailto:x@/.well-known/mercure",
     "foo:\\.well-known\\mercure",
     "blob:https://x/.well-known/mercure",
-    # No URLs.
+    # Not URLs.
     "http://[/.well-known/mercure",
     "https://a b/.well-known/mercure",
     "https://x:99999/.well-known/mercure",
@@ -129,21 +129,21 @@ class ReservedTests(SynchronousTestCase):
 
     def test_reserved(self) -> None:
         """
-        The hub's path and what is below it are reserved, in every disguise.
+        The hub's path and everything below it are reserved, in every disguise.
         """
         for topic in RESERVED:
             self.assertTrue(isReserved(topic, HUB), topic)
 
     def test_free(self) -> None:
         """
-        What has another path, or is not a URL, is not.
+        Topics with another path, or that are not URLs, are not reserved.
         """
         for topic in FREE:
             self.assertFalse(isReserved(topic, HUB), topic)
 
     def test_observed(self) -> None:
         """
-        Those that the deployed hub was asked for are as they should have been.
+        The topics sent to the deployed hub are classified correctly.
         """
         cases = [each for each in mercureCases("publish") if "reserved?" in each["name"]]
         self.assertEqual(len(cases), 10)
@@ -155,7 +155,7 @@ class ReservedTests(SynchronousTestCase):
 
     def test_otherHub(self) -> None:
         """
-        What is reserved depends on the path of the hub, which may be written in other ways too.
+        The reserved topics depend on the path of the hub, which may be written in other ways, too.
         """
         for hub in ["http://localhost:8080/a/hub", "http://localhost:8080/x/../%61/hub?y"]:
             for topic in ["/a/hub/x", "https://x/%61/hub", "hub/x", "../a/hub"]:
@@ -167,13 +167,13 @@ class ReservedTests(SynchronousTestCase):
 
     def test_noHub(self) -> None:
         """
-        The hub's URL must be one, even if the topic is none.
+        The hub's URL must be a URL, even if the topic is not.
         """
         self.assertRaises(ValueError, isReserved, "/x", "/.well-known/mercure")
 
     def test_remembered(self) -> None:
         """
-        A topic is resolved once, for a bounded number of topics that are not long.
+        A topic is resolved once, for a limited number of topics that are not long.
         """
         resolved: list[str] = []
 
@@ -200,7 +200,7 @@ class ReservedTests(SynchronousTestCase):
     @given(st.text())
     def test_anything(self, topic: str) -> None:
         """
-        Any text is reserved, or is not.
+        Any text is either reserved or not, without an error.
         """
         self.assertIsInstance(isReserved(topic, HUB), bool)
 
@@ -210,7 +210,7 @@ class ReservedTests(SynchronousTestCase):
     )
     def test_detours(self, segments: list[str], below: str) -> None:
         """
-        No detour leads to the hub's path unseen: up as often as down, and then anything below.
+        No detour reaches the hub's path undetected: up as often as down, and then anything below.
         """
         detour = "".join(f"/{each}" for each in segments) + "/.." * len(segments)
         self.assertTrue(isReserved(f"{detour}/.well-known/mercure/x?{below}", HUB))

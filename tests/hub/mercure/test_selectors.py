@@ -46,7 +46,7 @@ class SelectorTests(SynchronousTestCase):
 
     def test_observed(self) -> None:
         """
-        A selector matches what the deployed hub delivers.
+        A selector matches the topics that the deployed hub delivers.
         """
         for case in mercureCases("matching"):
             self.assertEqual(case["recommend"], "as observed")
@@ -64,7 +64,7 @@ class SelectorTests(SynchronousTestCase):
 
     def test_everything(self) -> None:
         """
-        C{*} is everything, and nothing else is.
+        C{*} is the only selector for everything.
         """
         everything = selector("*")
         self.assertTrue(everything.isEverything)
@@ -77,7 +77,7 @@ class SelectorTests(SynchronousTestCase):
 
     def test_exact(self) -> None:
         """
-        What is not a template is a topic, whatever it contains, and of any length.
+        Text that is not a template is a topic, whatever its content and length.
         """
         for text in [
             "urn:a",
@@ -115,7 +115,7 @@ class SelectorTests(SynchronousTestCase):
     @given(TEXTS, TOPICS.map("".join))
     def test_prefix(self, text: str, topic: str) -> None:
         """
-        Whatever a selector matches begins with its prefix, or is the selector itself.
+        Everything that a selector matches begins with its prefix, or is the selector itself.
         """
         found = selector(text)
         if found.matches(topic):
@@ -124,7 +124,8 @@ class SelectorTests(SynchronousTestCase):
 
     def test_many(self) -> None:
         """
-        10,000 selectors are read and asked in seconds, and those that are not in use are forgotten.
+        10,000 selectors are parsed and matched within seconds, and those that are not in use are
+        forgotten.
         """
         start = time.process_time()
         tracemalloc.start()
@@ -155,7 +156,7 @@ class MatcherTests(SynchronousTestCase):
 
     def test_exact(self) -> None:
         """
-        An exact matcher compares characters: it knows no template, no base, and no normal form.
+        An exact matcher compares characters: without templates, a base, or normal forms.
         """
         for text in ["https://example.com/{id}", "/books/:id", "e\u0301", "urn:a%41"]:
             found = matcher("exact", text, HUB)
@@ -179,7 +180,7 @@ class MatcherTests(SynchronousTestCase):
 
     def test_invalid(self) -> None:
         """
-        What cannot be a matcher raises, and says why.
+        Text that cannot be a matcher raises an error with the reason.
         """
         for kind, text, why in [
             ("regexp", "a", "unknown match type 'regexp': it must be one of exact, urlpattern"),
@@ -197,7 +198,7 @@ class MatcherTests(SynchronousTestCase):
 
     def test_base(self) -> None:
         """
-        A relative pattern belongs to its hub, though it is kept for others that need the same.
+        A relative pattern belongs to its hub, even if its compiled form is shared with others.
         """
         for base in [HUB, "https://other.example/hub"]:
             found = matcher("urlpattern", "/a/*", base)
@@ -206,7 +207,7 @@ class MatcherTests(SynchronousTestCase):
     @given(st.sampled_from(["exact", "urlpattern"]), TEXTS, TOPICS.map("".join))
     def test_prefix(self, kind: str, text: str, topic: str) -> None:
         """
-        Whatever a matcher matches begins with its prefix.
+        Everything that a matcher matches begins with its prefix.
         """
         try:
             found = matcher(kind, text, HUB)
@@ -224,7 +225,7 @@ class EqualityTests(SynchronousTestCase):
 
     def test_kindAndText(self) -> None:
         """
-        Selectors are equal if kind and text are.
+        Selectors are equal if their kind and text are.
         """
         self.assertEqual(selector("a{x}"), selector("a{x}"))
         self.assertEqual(hash(selector("a{x}")), hash(selector("a{x}")))
@@ -245,7 +246,7 @@ class EqualityTests(SynchronousTestCase):
 
     def test_repr(self) -> None:
         """
-        A selector shows what it is.
+        The repr of a selector shows its kind and text.
         """
         self.assertEqual(repr(Selector("topic", "a")), "<Selector topic 'a'>")
 
@@ -257,7 +258,7 @@ class PageTests(SynchronousTestCase):
 
     def check(self, heading: str, make: Callable[[str], Selector]) -> None:
         """
-        Fail unless a table says what is matched.
+        Check that a table lists correctly what is matched.
 
         @param heading: the text of its first column's heading.
         """
@@ -272,12 +273,12 @@ class PageTests(SynchronousTestCase):
 
     def test_selectors(self) -> None:
         """
-        The examples of selectors in 0.x are right.
+        The examples of selectors in 0.x are correct.
         """
         self.check("Selector", selector)
 
     def test_patterns(self) -> None:
         """
-        So are those of URL patterns in 1.0.
+        The examples of URL patterns in 1.0 are correct.
         """
         self.check("URL pattern", lambda text: matcher("urlpattern", text, HUB))

@@ -43,7 +43,7 @@ TOPICS = st.lists(
 
 TEXTS = st.text(max_size=4)
 
-#: What variables may be.
+#: Possible values of variables.
 VALUES = st.dictionaries(
     st.sampled_from(["a", "b", "x1", "_y", "a.b", "%41"]),
     TEXTS | st.lists(TEXTS, max_size=3) | st.dictionaries(TEXTS, TEXTS, max_size=3),
@@ -65,7 +65,7 @@ class TemplateTests(SynchronousTestCase):
 
     def test_observed(self) -> None:
         """
-        A template matches what the deployed hub matches.
+        A template matches the same topics as on the deployed hub.
         """
         compared = 0
         for case in mercureCases("matching"):
@@ -84,7 +84,7 @@ class TemplateTests(SynchronousTestCase):
     @example("{?a}{&b}", "?a&b&a")
     def test_sameAsTheSlowMatcher(self, text: str, topic: str) -> None:
         """
-        For every template and topic the answer is that of a second matcher, which has no regular
+        For every template and topic the result is that of a second matcher, which uses no regular
         expressions.
         """
         self.assertIs(template(text) is not None, isTemplate(text))
@@ -96,7 +96,7 @@ class TemplateTests(SynchronousTestCase):
     )
     def test_expansions(self, parts: list[str], values: dict[str, Any]) -> None:
         """
-        A template matches what it expands to.
+        A template matches its expansions.
         """
         text = "".join(parts)
         topic = expand(text, values)
@@ -105,7 +105,7 @@ class TemplateTests(SynchronousTestCase):
 
     def test_expansionsOfTheRFC(self) -> None:
         """
-        The expansions in tests are right: examples from RFC 6570, 3.2.
+        The expansions in these tests are correct: examples from RFC 6570, 3.2.
         """
         values: dict[str, Any] = {
             "count": ["one", "two", "three"],
@@ -164,8 +164,8 @@ class TemplateTests(SynchronousTestCase):
 
     def test_foreignCharacters(self) -> None:
         """
-        Nothing but ASCII fits an expression: no NUL, no line end, no character that is combined with
-        others or changes the direction, no half of a surrogate pair; none raises.
+        Only ASCII fits an expression: no NUL, line end, combining or bidirectional character, or
+        half of a surrogate pair; none raises an error.
         """
         for character in ["\0", "\n", "\r", "\u0301", "\u202e", "\ud800", "\udfff", "\U0010ffff"]:
             for text in ["{x}", "{+x}", "{#x}", "{?x*}", "a{x}"]:
@@ -177,7 +177,7 @@ class TemplateTests(SynchronousTestCase):
 
     def test_linear(self) -> None:
         """
-        Templates that are exponential for a matcher that tries again are answered in milliseconds.
+        Templates that are exponential for a backtracking matcher take milliseconds.
         """
         start = time.process_time()
         for text in [
@@ -215,6 +215,6 @@ class TemplateTests(SynchronousTestCase):
 
     def test_tooLargeForRE2(self) -> None:
         """
-        A pattern for which RE2 would need more memory than it is given is refused.
+        A pattern for which RE2 would exceed its memory limit is refused.
         """
         self.assertRaises(TemplateTooLarge, Template, "", "(?:a{1000}){100}", 0)

@@ -17,7 +17,7 @@ class ForbiddenTests(SynchronousTestCase):
     def test_allowed(self) -> None:
         """
         Printable ASCII, letters, combining characters, spaces of all widths, emoji and private
-        characters may be used.
+        characters are allowed.
         """
         for text in [
             "",
@@ -33,7 +33,7 @@ class ForbiddenTests(SynchronousTestCase):
 
     def test_controls(self) -> None:
         """
-        C0, DEL and C1 may not.
+        C0, DEL and C1 are forbidden.
         """
         for code in [*range(0x20), *range(0x7F, 0xA0)]:
             found = forbidden(f"ab{chr(code)}c")
@@ -41,8 +41,8 @@ class ForbiddenTests(SynchronousTestCase):
 
     def test_invisible(self) -> None:
         """
-        Neither may what only formats text: zero-width characters, changes of direction, soft hyphens,
-        the byte order mark, tags.
+        Characters that only format text are forbidden: zero-width characters, changes of direction,
+        soft hyphens, the byte order mark, tags.
         """
         for character in "\u00ad\u061c\u200b\u200d\u200e\u202e\u2060\u2066\ufeff\U000e0041":
             found = forbidden(f"é{character}")
@@ -50,13 +50,13 @@ class ForbiddenTests(SynchronousTestCase):
 
     def test_surrogates(self) -> None:
         """
-        Half of a surrogate pair may not be there alone.
+        Half of a surrogate pair is forbidden.
         """
         self.assertEqual(forbidden("a\ud800"), "U+D800, a lone surrogate")
         self.assertEqual(forbidden("\udfffa"), "U+DFFF, a lone surrogate")
 
     def test_first(self) -> None:
         """
-        The first one is named.
+        The first forbidden character is named.
         """
         self.assertEqual(forbidden("a\u200b\n"), "U+200B, an invisible formatting character")

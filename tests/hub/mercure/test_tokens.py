@@ -55,7 +55,7 @@ class ChangingKeys:
     """
     Keys that a test changes.
 
-    @ivar asked: the C{kid}s that were asked for.
+    @ivar asked: the requested C{kid}s.
     """
 
     def __init__(self, *held: Key) -> None:
@@ -78,7 +78,7 @@ class ChangingKeys:
         return self.coming
 
 
-#: Any JSON, but mostly what claims are made of.
+#: Any JSON, mostly values that claims have.
 JSON = st.recursive(
     st.none()
     | st.booleans()
@@ -120,7 +120,7 @@ HEADERS = st.dictionaries(st.sampled_from(["alg", "typ", "kid", "crit", "jwk"]),
 
 class VerifierCase(SynchronousTestCase):
     """
-    What these tests share.
+    Shared parts of these tests.
 
     @ivar now: the time of day.
     """
@@ -129,7 +129,7 @@ class VerifierCase(SynchronousTestCase):
 
     def verifier(self, *dialects: Dialect, **sources: Any) -> Verifier:
         """
-        @return: a verifier with one secret for everything that is not given.
+        @return: a verifier whose keys default to one secret.
         """
         sources = {
             "publisher": keys(),
@@ -145,7 +145,7 @@ class VerifierCase(SynchronousTestCase):
         self, verifier: Verifier, token: str, use: Use = Use.SUBSCRIBE, **accepted: Any
     ) -> Token:
         """
-        Check a token, without anything to wait for.
+        Check a token, with a result that is available immediately.
         """
         return self.successResultOf(Deferred.fromCoroutine(verifier.verify(token, use, **accepted)))
 
@@ -153,7 +153,7 @@ class VerifierCase(SynchronousTestCase):
         self, verifier: Verifier, token: str, use: Use = Use.SUBSCRIBE, **accepted: Any
     ) -> Unverified:
         """
-        Check that a token is not good, and that the error shows nothing of it.
+        Check that a token is invalid, and that the error does not show any part of it.
         """
         checking = Deferred.fromCoroutine(verifier.verify(token, use, **accepted))
         error: Unverified = self.failureResultOf(checking, Unverified).value
@@ -167,12 +167,12 @@ class VerifierCase(SynchronousTestCase):
 
 class ObservedTests(VerifierCase):
     """
-    Tests that tokens of 0.x are judged as they were by the hub that people have, where that was right.
+    Tests that tokens of 0.x are judged as on the deployed hub, if that is correct.
     """
 
     def test_claims(self) -> None:
         """
-        What was observed is what ours does, or what is recommended in place of it.
+        Our hub does what was observed, or what is recommended in place of it.
         """
         source = keys(OBSERVED_KEY)
         verifier = self.verifier(Dialect.V0, publisher=source, subscriber=source)
@@ -203,7 +203,7 @@ class ObservedTests(VerifierCase):
 
     def test_keys(self) -> None:
         """
-        With a key each, a token that subscribes does not publish, nor one with another algorithm.
+        With one key each, a subscriber's token cannot publish, nor can one with another algorithm.
         """
         for case, publisher in zip(
             cases("tokens", "token-keys: "),
@@ -218,7 +218,7 @@ class ObservedTests(VerifierCase):
 
     def test_end(self) -> None:
         """
-        A token is good for as long as it says, however short that is.
+        A token is valid for its stated lifetime, however short that is.
         """
         for case in cases("tokens", "token-expiry: "):
             claims = claimsOf(case["input"]["claims"])
@@ -227,7 +227,7 @@ class ObservedTests(VerifierCase):
 
     def test_all(self) -> None:
         """
-        No case is left out.
+        No case is omitted.
         """
         kinds = {case["name"].partition(":")[0] for case in mercureCases("tokens")}
         here = {"claims", "keys", "expiry", "publish-grant", "private"}
@@ -236,7 +236,7 @@ class ObservedTests(VerifierCase):
 
     def test_publish(self) -> None:
         """
-        A token publishes to topics if it grants each of them, as it was observed.
+        A token can publish to topics if it grants each of them, as observed.
         """
         for case in cases("tokens", "token-publish-grant: "):
             claims = {"mercure": {"publish": case["input"]["mercure.publish"]}}
@@ -249,8 +249,8 @@ class ObservedTests(VerifierCase):
 
     def test_private(self) -> None:
         """
-        A private update is for those who have selected one of its topics and are granted one, which
-        may be another, as it was observed.
+        A private update is for subscribers that have selected one of its topics and are granted
+        one, possibly another, as observed.
         """
         for case in cases("tokens", "token-private: "):
             given = case["input"]
@@ -267,7 +267,7 @@ class ObservedTests(VerifierCase):
 
 class AnythingTests(VerifierCase):
     """
-    Tests for tokens with anything in them.
+    Tests for tokens with arbitrary content.
     """
 
     @given(CLAIMS, HEADERS, st.booleans(), st.booleans())
@@ -275,7 +275,7 @@ class AnythingTests(VerifierCase):
         self, claims: dict[str, Any], header: dict[str, Any], isNew: bool, isGood: bool
     ) -> None:
         """
-        Whatever a token says, it is good, with grants that can be asked, or L{Unverified}, with a line
+        A token with any content is either valid, with usable grants, or L{Unverified}, with a line
         that can be logged.
         """
         if isGood:
@@ -304,7 +304,7 @@ class SignatureTests(VerifierCase):
 
     def test_ignored(self) -> None:
         """
-        Keys and addresses of keys in a header are not looked at, nor is anything else that is unknown.
+        Keys and addresses of keys in a header are ignored, and so is anything else unknown.
         """
         forged = {
             "jwk": {"kty": "oct", "k": encode(b"x" * 32)},
@@ -320,7 +320,7 @@ class SignatureTests(VerifierCase):
 
     def test_algorithm(self) -> None:
         """
-        The algorithm is that of the key, exactly; no other, and never none.
+        The algorithm must be exactly that of the key, and never C{none}.
         """
         for algorithm in ("none", "None", "HS384", "hs256", "RS256", "", None, 1, ["HS256"]):
             error = self.refused(self.verifier(), handmade(ALL, {"alg": algorithm}))
@@ -335,7 +335,7 @@ class SignatureTests(VerifierCase):
 
     def test_confusion(self) -> None:
         """
-        A token that is signed with the text of the public key, as a secret, is refused.
+        A token signed with the text of the public key, as a secret, is refused.
         """
         pem = publicPEM("RSA")
         verifier = self.verifier(subscriber=FixedKeys([readKey("key", pem)]))
@@ -367,8 +367,8 @@ class SignatureTests(VerifierCase):
 
     def test_otherSignature(self) -> None:
         """
-        Of a signature by ECDSA everybody can make another that is as good: a token has the same ID with
-        it, so that it is revoked with the first one.
+        Anyone can derive an equally valid signature from one by ECDSA: a token has the same ID with
+        it, so that it is revoked together with the first.
         """
         signing = readSigningKey("key", privatePEM("P-256"))
         verifier = self.verifier(subscriber=FixedKeys([signing.checking()]))
@@ -384,7 +384,7 @@ class SignatureTests(VerifierCase):
 
     def test_noKey(self) -> None:
         """
-        Without a key for what it does, no token of 0.x is good.
+        Without a key for its action, no token of 0.x is valid.
         """
         verifier = self.verifier(publisher=None)
         self.verify(verifier, handmade(ALL))
@@ -394,7 +394,7 @@ class SignatureTests(VerifierCase):
 
     def test_namedKey(self) -> None:
         """
-        Where keys have names, that of the token says which of them is tried; without one all are.
+        If keys have names, that of the token selects the key; without one all keys are tried.
         """
         first = Key("HS256", b"1" * 32, "first")
         second = Key("HS256", b"2" * 32, "second")
@@ -411,7 +411,7 @@ class SignatureTests(VerifierCase):
 
     def test_fetched(self) -> None:
         """
-        Keys that are not held are asked for, and again when a token names one that is unknown.
+        Keys that are not held are requested, and requested again when a token names an unknown one.
         """
         old, new = Key("HS256", b"1" * 32, "old"), Key("HS256", b"2" * 32, "new")
         source = ChangingKeys(old)
@@ -428,7 +428,7 @@ class SignatureTests(VerifierCase):
 
     def test_keyIsGone(self) -> None:
         """
-        A token that was good is refused when its key is no longer there.
+        A token that was valid is refused after its key has been removed.
         """
         old, new = Key("HS256", b"1" * 32), Key("HS256", b"2" * 32)
         source = ChangingKeys(old)
@@ -446,7 +446,7 @@ class TimeTests(VerifierCase):
 
     def test_end(self) -> None:
         """
-        A token is good until C{exp} and not a moment longer, also if it is known already.
+        A token is valid until C{exp} and not a moment longer, even if it is known already.
         """
         verifier = self.verifier()
         token = handmade({**ALL, "exp": NOW + 10.5})
@@ -461,7 +461,7 @@ class TimeTests(VerifierCase):
 
     def test_begin(self) -> None:
         """
-        A token is good from C{nbf} on, or a few seconds earlier.
+        A token is valid from C{nbf} on, or a few seconds earlier.
         """
         verifier = self.verifier()
         self.verify(verifier, handmade({**ALL, "nbf": NOW + LEEWAY}))
@@ -496,7 +496,7 @@ class TimeTests(VerifierCase):
 
     def test_null(self) -> None:
         """
-        A claim that is null is as good as none in 0.x; in 1.0 it makes the token invalid.
+        A null claim counts as missing in 0.x; in 1.0 it makes the token invalid.
         """
         for name in ("exp", "nbf", "iat", "iss", "sub", "aud", "jti"):
             self.verify(self.verifier(), handmade({**ALL, name: None}))
@@ -506,7 +506,7 @@ class TimeTests(VerifierCase):
 
 class DialectTests(VerifierCase):
     """
-    Tests for which rules a token is judged by.
+    Tests for the rules by which a token is judged.
     """
 
     def access(self, *details: Any, **claims: Any) -> str:
@@ -517,7 +517,7 @@ class DialectTests(VerifierCase):
 
     def test_type(self) -> None:
         """
-        A token of 1.0 says so by its type, in any case, with or without C{application/}.
+        A token of 1.0 is recognised by its type, in any case, with or without C{application/}.
         """
         for kind in ("at+jwt", "AT+JWT", "application/at+jwt", "Application/At+Jwt"):
             token = handmade(ACCESS, {"alg": "HS256", "typ": kind})
@@ -530,8 +530,8 @@ class DialectTests(VerifierCase):
 
     def test_noDowngrade(self) -> None:
         """
-        On a hub of both dialects a token of 1.0 with any defect is refused, even if it is a good one
-        of 0.x, with a key for 0.x: its claim C{mercure} means nothing.
+        On a hub of both dialects a token of 1.0 with any error is refused, even if it would be
+        valid in 0.x, with a key for 0.x: its claim C{mercure} is ignored.
         """
         detail = {"type": DETAIL, "actions": ["publish"], "topics": [{"match": TOPIC}]}
         for claims in (
@@ -552,7 +552,7 @@ class DialectTests(VerifierCase):
 
     def test_keysApart(self) -> None:
         """
-        The keys for 0.x are not valid for 1.0, nor those of an issuer for 0.x or another issuer.
+        The keys for 0.x do not work for 1.0, nor do those of an issuer for 0.x or another issuer.
         """
         other = "https://other.example"
         verifier = self.verifier(
@@ -583,8 +583,8 @@ class DialectTests(VerifierCase):
 
     def test_forgottenType(self) -> None:
         """
-        A token with details but not of the right type is refused with that reason, where it would be
-        one of 0.x that may do nothing.
+        A token with details but the wrong type is refused with that reason, where it would
+        otherwise be one of 0.x without grants.
         """
         error = self.refused(self.verifier(), handmade({**ACCESS, "authorization_details": []}))
         self.assertEqual(error.reason, Reason.TYPE)
@@ -592,7 +592,8 @@ class DialectTests(VerifierCase):
 
     def test_place(self) -> None:
         """
-        A token of 1.0 is refused where only those of 0.x may come, however good and known it is.
+        A token of 1.0 is refused where only those of 0.x are allowed, even if it is valid and
+        known.
         """
         verifier, token = self.verifier(), self.access()
         for _ in range(2):
@@ -603,7 +604,7 @@ class DialectTests(VerifierCase):
 
     def test_issuer(self) -> None:
         """
-        An issuer must be trusted, by exactly its name.
+        The issuer must be trusted, by exactly its name.
         """
         for issuer in ("https://other.example", ISSUER + "/", ISSUER.upper(), "", "x" * 5000):
             error = self.refused(
@@ -617,7 +618,7 @@ class DialectTests(VerifierCase):
 
     def test_audience(self) -> None:
         """
-        The hub must be in the audience, by exactly its name; others may be in it too.
+        The hub must be in the audience, by exactly its name; there may be others in it.
         """
         for audience in (RESOURCE, [RESOURCE], ["a", RESOURCE]):
             self.verify(self.verifier(), self.access(aud=audience))
@@ -634,7 +635,7 @@ class DialectTests(VerifierCase):
 
     def test_notRequired(self) -> None:
         """
-        What issuers have to put in a token, and a hub does not need, may be missing.
+        Claims that issuers must include, but a hub does not need, may be missing.
         """
         token = self.verify(self.verifier(), handmade(ACCESS, ACCESS_HEADER))
         self.assertEqual((token.subject, token.identifier, token.issuer), (None, None, ISSUER))
@@ -643,7 +644,7 @@ class DialectTests(VerifierCase):
 
     def test_noResource(self) -> None:
         """
-        A hub that trusts issuers has a name.
+        A hub that trusts issuers must have a name.
         """
         error = self.assertRaises(InvalidOption, self.verifier, resource=None)
         self.assertEqual(error.name, "resourceIdentifier")
@@ -652,7 +653,7 @@ class DialectTests(VerifierCase):
 
 class KnownTests(VerifierCase):
     """
-    Tests for the tokens that are known.
+    Tests for the cache of known tokens.
     """
 
     def test_known(self) -> None:
@@ -667,7 +668,7 @@ class KnownTests(VerifierCase):
 
     def test_useApart(self) -> None:
         """
-        A token that was good for subscribing is not good for publishing with another key.
+        A token that was valid for subscribing is not valid for publishing with another key.
         """
         verifier = self.verifier(publisher=keys("1" * 32))
         token = handmade(ALL)
@@ -688,7 +689,7 @@ class KnownTests(VerifierCase):
 
     def test_bounded(self) -> None:
         """
-        Of many tokens the ones used last are known.
+        Of many tokens the most recently used ones are known.
         """
         verifier = self.verifier()
         tokens = [handmade({"sub": str(number)}) for number in range(MOST_KNOWN + 1)]
@@ -698,7 +699,7 @@ class KnownTests(VerifierCase):
 
     def test_large(self) -> None:
         """
-        Of large tokens fewer are known, since what is in them takes memory.
+        Fewer large tokens are cached, since their content takes memory.
         """
         verifier = self.verifier()
         payload = "x" * 10_000
@@ -714,7 +715,7 @@ class KnownTests(VerifierCase):
 
     def test_patterns(self) -> None:
         """
-        Tokens with patterns, which need much memory, are known as long as these are not too many.
+        Tokens with patterns, which need much memory, stay known while their number is limited.
         """
         verifier = self.verifier()
         plain = handmade(ALL)
@@ -764,7 +765,7 @@ class KnownTests(VerifierCase):
 
     def test_tooManyPatterns(self) -> None:
         """
-        A token with more patterns than may be kept is good, and drives out none.
+        A token with more patterns than may be cached is valid, and displaces no other token.
         """
         verifier = self.verifier()
         plain = handmade(ALL)
@@ -778,7 +779,7 @@ class KnownTests(VerifierCase):
 
     def test_badOnes(self) -> None:
         """
-        What is not good is not kept, so that they cannot drive out the good ones.
+        Invalid tokens are not cached, so that they cannot displace valid ones.
         """
         verifier = self.verifier()
         good = handmade(ALL)
@@ -791,7 +792,7 @@ class KnownTests(VerifierCase):
 
     def test_repr(self) -> None:
         """
-        A token does not show what is private in it.
+        A token does not show its private content.
         """
         payload = {"mercure": {"payload": {"name": "Ada"}}, "sub": "7"}
         token = self.verify(self.verifier(), handmade(payload))

@@ -34,11 +34,11 @@ V1 = Rules(Dialect.V1, HUB)
 
 FORM = b"application/x-www-form-urlencoded"
 
-#: The limit of a body that the tests of observed requests have.
+#: The body limit in the tests of observed requests.
 MOST_BYTES = 2**20 + 100
 
-#: What is observed, and is decided by the resource: the token, the method, the path, reading a body
-#: that comes in pieces.
+#: Decisions of the resource that were observed, too: about the token, the method, the path, and
+#: reading a body in pieces.
 OF_THE_RESOURCE = {
     "publish: invalid topic and no token",
     "publish: PUT",
@@ -47,7 +47,8 @@ OF_THE_RESOURCE = {
     "publish: chunked request body",
 }
 
-#: The statuses that ours has where what should be is not what was observed, or leaves a choice.
+#: The statuses of our hub where the recommendation differs from the observation, or leaves a
+#: choice.
 CHOSEN = {
     "publish: empty topic value": 400,
     "publish: data absent": 200,
@@ -78,7 +79,8 @@ CHOSEN = {
 
 def parsedEvent(sse: str) -> tuple[object, ...]:
     """
-    @return: what a client makes of the text of one event: its type, data, and the time to reconnect.
+    @return: a client's interpretation of the text of one event: its type, data, and the time to
+        reconnect.
     """
     parser = EventStreamParser()
     [event] = parser.feed(sse.encode())
@@ -95,12 +97,12 @@ def form(rules: Rules, body: str | bytes) -> Update:
 
 class ObservedTests(SynchronousTestCase):
     """
-    The requests that the deployed hub was sent.
+    Tests with the requests sent to the deployed hub.
     """
 
     def test_observed(self) -> None:
         """
-        Each is accepted or refused as it should be, and its event is what was observed.
+        Each request is accepted or refused as it should be, and its event is the observed one.
         """
         for case in mercureCases("publish"):
             if case["name"] in OF_THE_RESOURCE:
@@ -125,7 +127,7 @@ class ObservedTests(SynchronousTestCase):
 
     def answer(self, sent: dict[str, Any], name: str, status: int) -> tuple[int, Update | None]:
         """
-        Read a request, and fail unless it has the status.
+        Read a request, and check the status.
         """
         headers = dict(sent.get("headers", [["Content-Type", FORM.decode()]]))
         contentType = headers.get("Content-Type")
@@ -144,7 +146,7 @@ class ObservedTests(SynchronousTestCase):
 
     def test_all(self) -> None:
         """
-        Every observed request is tested here, or is the resource's.
+        Every observed request is tested here, or belongs to the resource.
         """
         names = {case["name"] for case in mercureCases("publish")}
         self.assertEqual((OF_THE_RESOURCE | set(CHOSEN)) - names, set())
@@ -176,7 +178,7 @@ class FormTests(SynchronousTestCase):
 
     def test_least(self) -> None:
         """
-        An update needs no more than a topic: then its data is empty, and it is still an event.
+        An update needs only a topic: then its data is empty, and it is still an event.
         """
         update = form(V1, "topic=urn:a")
         self.assertEqual(update, Update(("urn:a",), Event(""), False))
@@ -184,7 +186,7 @@ class FormTests(SynchronousTestCase):
 
     def test_private(self) -> None:
         """
-        C{private} makes an update private by being there, whatever its value.
+        The presence of C{private} makes an update private, whatever its value.
         """
         for field in ["private", "private=", "private=off", "private=0", "privat%65=false"]:
             self.assertTrue(form(V1, f"topic=a&{field}").private, field)
@@ -193,7 +195,7 @@ class FormTests(SynchronousTestCase):
 
     def test_first(self) -> None:
         """
-        Of a field that is there twice the first counts, but all topics do.
+        The first value of a repeated field is used, but all topics are.
         """
         update = form(V1, "data=1&topic=b&id=x&data=2&topic=a&id=y&topic=b")
         self.assertEqual(update, Update(("b", "a", "b"), Event("1", id="x"), False))
@@ -219,7 +221,7 @@ class FormTests(SynchronousTestCase):
 
     def test_everything(self) -> None:
         """
-        In 1.0 no client may publish to all topics; in 0.x C{*} is one like another.
+        In 1.0 publishing to all topics is refused; in 0.x C{*} is a topic like any other.
         """
         self.assertEqual(
             self.refusal("topic=a&topic=*"),
@@ -230,7 +232,7 @@ class FormTests(SynchronousTestCase):
 
     def test_reserved(self) -> None:
         """
-        No client may publish in the hub's namespace, whatever the other topics are.
+        Publishing in the hub's namespace is refused, whatever the other topics are.
         """
         for topic in ["/.well-known/mercure/x", "https://x/a/../.well-known/%6Dercure", "mercure"]:
             body = f"topic=urn:a&topic={quote_plus(topic)}"
@@ -240,8 +242,8 @@ class FormTests(SynchronousTestCase):
 
     def test_characters(self) -> None:
         """
-        Control characters and what only formats text are refused in topic, ID and type, in both
-        protocols, and named.
+        Control characters and characters that only format text are refused in topic, ID and type,
+        in both protocols, and named.
         """
         for field in ["topic", "id", "type"]:
             for encoded, code in [
@@ -272,7 +274,7 @@ class FormTests(SynchronousTestCase):
 
     def test_IDs(self) -> None:
         """
-        An ID may be any text on one line; in 1.0 those of the hub are not for publishers.
+        An ID may be any text on one line; in 1.0 the hub's own IDs are reserved.
         """
         for id in ['a "b" [1]', "w é", "-1", "*", "earliest ", "Earliest", "a#", " "]:
             for rules in (V0, V1):
@@ -290,7 +292,7 @@ class FormTests(SynchronousTestCase):
 
     def test_longID(self) -> None:
         """
-        An ID that no client could send back is too large.
+        An ID that no client could send back is too long.
         """
         self.assertIsNotNone(form(V1, "topic=a&id=" + "x" * LONGEST_ID))
         for id in ["x" * (LONGEST_ID + 1), "%C3%A9" * (LONGEST_ID // 2 + 1)]:
@@ -309,7 +311,7 @@ class FormTests(SynchronousTestCase):
 
     def test_retry(self) -> None:
         """
-        The time to reconnect is ASCII digits; 0 is one.
+        The time to reconnect must be ASCII digits; 0 is allowed.
         """
         self.assertEqual(form(V1, "topic=a&retry=0").event.retry, 0)
         for value in ["%2B5", "-5", "1.5", "x", "+5", "%D9%A1", "5s", f"{2**64}"]:
@@ -320,7 +322,7 @@ class FormTests(SynchronousTestCase):
 
     def test_notUTF8(self) -> None:
         """
-        A form that is not UTF-8 is refused, in any field, known or not.
+        A form that is not UTF-8 is refused, whether the field is known or not.
         """
         for field in ["topic=a%FF", "topic=a&data=%C0%80", "topic=a&x=%ED%A0%80", "topic=a&%FF"]:
             self.assertEqual(self.refusal(field), (400, "the form must be percent-encoded UTF-8"))
@@ -328,8 +330,8 @@ class FormTests(SynchronousTestCase):
 
     def test_limits(self) -> None:
         """
-        The number of topics, their length, and the number of fields are limited; the limits of topics
-        can be changed.
+        The number of topics, their length, and the number of fields are limited; the limits of
+        topics can be changed.
         """
         topics = "&".join(["topic=urn:a"] * 1001)
         why = "there are 1001 topics: an update has at most 1000"
@@ -374,7 +376,7 @@ class FormTests(SynchronousTestCase):
         self, topics: list[str], data: str, private: bool, retry: int | None
     ) -> None:
         """
-        What is sent arrives, as a form and as JSON.
+        Updates arrive as sent, as a form and as JSON.
         """
         fields: list[tuple[str, object]] = [("topic", topic) for topic in topics]
         fields.append(("data", data))
@@ -439,7 +441,7 @@ class BatchTests(SynchronousTestCase):
 
     def test_refused(self) -> None:
         """
-        What cannot be published is named, and the reason.
+        An invalid update is named, with the reason.
         """
         for value, why in [
             (7, "it must be an object"),
@@ -480,14 +482,14 @@ class BatchTests(SynchronousTestCase):
 
     def test_surrogates(self) -> None:
         """
-        Half of a surrogate pair, which JSON can have, is in no topic, ID or type.
+        Half of a surrogate pair, which JSON can have, is refused in topics, IDs and types.
         """
         for field in ["topic", "id", "type"]:
             self.assertIn("lone surrogate", self.refusal({"topic": "a", field: "x\ud800"}))
 
     def test_noList(self) -> None:
         """
-        JSON that is not a list is refused, also the single object that it might have been.
+        JSON that is not a list is refused, even a single object.
         """
         for body, why in [
             (b'{"topic": "urn:t", "data": "x"}', "must be a list"),
@@ -504,7 +506,7 @@ class BatchTests(SynchronousTestCase):
 
     def test_status(self) -> None:
         """
-        The status is that of the update that is refused.
+        The status is that of the refused update.
         """
         for rules, status in [(V0, 403), (V1, 400)]:
             body = b'[{"topic":"mercure"}]'
@@ -519,7 +521,7 @@ class KindTests(SynchronousTestCase):
 
     def test_kinds(self) -> None:
         """
-        A form, JSON and lines of JSON are distinguished, whatever their case and parameters.
+        A form, JSON and JSON lines are distinguished, whatever their case and parameters.
         """
         for contentType, kind in [
             (FORM, Kind.FORM),

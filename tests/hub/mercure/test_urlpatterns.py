@@ -23,7 +23,7 @@ from twisted_sse.hub.mercure.urlpatterns import (
 
 HUB = "https://hub.example/.well-known/mercure"
 
-#: Pieces that patterns and topics are made of.
+#: Pieces of patterns and topics.
 PIECES = [*"/ab:*(){}?+\\|[]^.-#@=&% \t\n\0é", "%41", "%2e", "..", "://", "https", "urn:", "(a)"]
 PIECES += [
     "{ }",
@@ -63,7 +63,7 @@ class PatternTests(SynchronousTestCase):
 
     def check(self, text: str, fits: list[str], others: list[str], base: str = HUB) -> None:
         """
-        Fail unless a pattern matches some topics, and not others.
+        Check that a pattern matches some topics, and not others.
         """
         pattern = Pattern(text, base)
         for topic in fits:
@@ -117,7 +117,7 @@ class PatternTests(SynchronousTestCase):
 
     def test_otherBase(self) -> None:
         """
-        The same pattern means something else on another hub.
+        The same pattern has another meaning on another hub.
         """
         base = "http://localhost:8080/hub"
         self.check(
@@ -129,7 +129,7 @@ class PatternTests(SynchronousTestCase):
 
     def test_parts(self) -> None:
         """
-        Query and fragment are anything, unless the pattern has its own; a port must be named.
+        Query and fragment match anything, unless the pattern has its own; a port must be explicit.
         """
         self.check("/a", ["/a", "/a?b", "/a#c", "/a?b#c"], ["/a/", "/A"])
         self.check("/a?b=:x", ["/a?b=1", "/a?b=1#c"], ["/a", "/a?b=", "/a?c=1"])
@@ -143,8 +143,8 @@ class PatternTests(SynchronousTestCase):
 
     def test_otherSchemes(self) -> None:
         r"""
-        A pattern with a scheme of its own is absolute, though such a URL has no slashes.  A colon before
-        a letter would begin a name: it needs a backslash.
+        A pattern with its own scheme is absolute, even if such a URL has no slashes.  A colon
+        before a letter would begin a name: it needs a backslash.
         """
         uuid = "urn:uuid:0b3f5a1e-0000-4000-8000-000000000000"
         self.check(r"urn\:uuid\:*", [uuid, "URN:uuid:x"], ["urn:isbn:1", "/uuid:x", "uuid:x"])
@@ -176,7 +176,7 @@ class PatternTests(SynchronousTestCase):
 
     def test_dotsInClasses(self) -> None:
         """
-        A dot in a class is only a dot, even if the class has others in it.
+        A dot in a class is only a dot, even in a nested class.
         """
         for regexp in ["[.]", "[[a].]", "[].]", "[[a]&&[b].]|[.]"]:
             self.check(f"/x({regexp})", ["/x."], ["/xb", "/x-"])
@@ -184,13 +184,13 @@ class PatternTests(SynchronousTestCase):
 
     def test_case(self) -> None:
         """
-        Case is not ignored, but for scheme and host.
+        Patterns are case-sensitive, except for scheme and host.
         """
         self.check("https://Example.com/A", ["https://EXAMPLE.COM/A"], ["https://example.com/a"])
 
     def test_noURL(self) -> None:
         """
-        What is not a URL matches no pattern, and raises nothing.
+        Text that is not a URL matches no pattern, and raises no error.
         """
         for topic in [
             "http://[",
@@ -205,8 +205,8 @@ class PatternTests(SynchronousTestCase):
 
     def test_strangeCharacters(self) -> None:
         """
-        Characters that are not ASCII are percent-encoded on both sides; tabs, line ends and spaces around
-        a URL are dropped by its parser.
+        Non-ASCII characters are percent-encoded on both sides; the URL parser drops tabs, line ends
+        and surrounding spaces.
         """
         self.check("/é", ["/é", "/%C3%A9"], ["/e\u0301", "/É"])
         self.check("/a/:b", ["/a/\u202e", "/a/b\0", " /a/b", "/\na/\tb\n"], ["/a/"])
@@ -214,7 +214,7 @@ class PatternTests(SynchronousTestCase):
 
     def test_invalid(self) -> None:
         """
-        Everything that cannot be compiled has the same message, which says nothing of the library.
+        Every pattern that cannot be compiled has the same message, without details of the library.
         """
         for text in [
             "(",
@@ -240,7 +240,7 @@ class PatternTests(SynchronousTestCase):
 
     def test_panic(self) -> None:
         """
-        If the library panics, which is not an C{Exception} in Python, a pattern is not valid, and a
+        If the library panics, which is not an C{Exception} in Python, a pattern is invalid, and a
         topic does not match.
         """
         panic = type("PanicException", (BaseException,), {"__module__": "pyo3_runtime"})
@@ -263,7 +263,7 @@ class PatternTests(SynchronousTestCase):
 
     def test_otherExceptions(self) -> None:
         """
-        What interrupts the program passes through.
+        Exceptions that interrupt the program are passed on.
         """
 
         def interrupted(*arguments: str) -> NoReturn:
@@ -275,7 +275,7 @@ class PatternTests(SynchronousTestCase):
     @given(PATTERNS, st.lists(PATTERNS, max_size=3))
     def test_anything(self, text: str, topics: list[str]) -> None:
         """
-        Any text is a pattern, or is invalid; and it matches a topic, or does not.
+        Any text is either a pattern or invalid; and it either matches a topic or does not.
         """
         try:
             pattern = Pattern(text, HUB)
@@ -294,8 +294,8 @@ class PatternTests(SynchronousTestCase):
 
     def test_groups(self) -> None:
         """
-        A pattern with too many names, wildcards and regular expressions is refused; a port, the scheme
-        and what is escaped are none.
+        A pattern with too many names, wildcards and regular expressions is refused; a port, the
+        scheme and escaped characters do not count.
         """
         names = "".join(f"{{:n{number}}}x" for number in range(MOST_GROUPS))
         self.check(f"https://x:8443/{names}", ["https://x:8443/" + "ax" * MOST_GROUPS], [])
@@ -306,8 +306,8 @@ class PatternTests(SynchronousTestCase):
 
     def test_cost(self) -> None:
         """
-        A regular expression that would need much memory is refused before it is compiled: something
-        repeated often, also in groups that are repeated themselves.
+        A regular expression that would need much memory is refused before it is compiled: large
+        repetitions, also in groups that are repeated themselves.
         """
         start = time.process_time()
         for regexp in [
@@ -338,7 +338,7 @@ class PatternTests(SynchronousTestCase):
 
     def test_allowedCost(self) -> None:
         """
-        The most expensive regular expressions that are allowed compile in milliseconds.
+        The most expensive allowed regular expressions compile in milliseconds.
         """
         for regexp in [
             r"\w{250}" * 2,
@@ -354,7 +354,7 @@ class PatternTests(SynchronousTestCase):
             start = time.process_time()
             for _ in range(10):
                 Pattern(f"/({regexp})", HUB)
-            # Such an expression with the library's own \w takes 80 ms, and is then too large for it.
+            # Such an expression with the library's own \w takes 80 ms, and then exceeds its limit.
             self.assertLess((time.process_time() - start) / 10, 0.04, regexp)
 
     @given(
@@ -366,7 +366,7 @@ class PatternTests(SynchronousTestCase):
     )
     def test_reduced(self, regexp: str, topic: str) -> None:
         """
-        What a regular expression matches stays the same when it is reduced to ASCII.
+        The matches of a regular expression stay the same when it is reduced to ASCII.
         """
         try:
             expected = URLPattern(f"/({regexp})", HUB).test(f"/{topic}", HUB)
@@ -376,14 +376,14 @@ class PatternTests(SynchronousTestCase):
         try:
             pattern = Pattern(f"/({regexp})", HUB)
         except InvalidPattern as e:
-            # Two of Unicode's classes that are not reduced.
+            # Two of the Unicode classes that are not reduced.
             self.assertIn("too large", str(e))
         else:
             self.assertIs(pattern.fits(f"/{topic}"), expected)
 
     def test_linear(self) -> None:
         """
-        Patterns that are exponential for a matcher that tries again are answered in milliseconds.
+        Patterns that are exponential for a backtracking matcher take milliseconds.
         """
         start = time.process_time()
         for text in [
