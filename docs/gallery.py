@@ -25,7 +25,7 @@ from selenium.webdriver.support.wait import WebDriverWait
 
 FOLDER = Path(__file__).with_name("gallery")
 
-#: The size of each picture, in pixels.
+#: Of each picture, in pixels.
 SIZE = (640, 280)
 
 
@@ -42,7 +42,7 @@ class Visit:
 
     def another(self) -> Visit:
         """
-        Open the page in another browser, which stays open until the picture has been taken.
+        Open the page in another browser, which stays open until the picture was taken.
         """
         browser = self._others.enter_context(chromium(*SIZE))
         return Visit(browser, self.address, self._others)
@@ -88,7 +88,7 @@ def chat(visit: Visit) -> None:
 
 def dashboard(visit: Visit) -> None:
     visit.until("connected")
-    time.sleep(2.5)  # until each value has been measured
+    time.sleep(2.5)  # until each value was measured
 
 
 def orders(visit: Visit) -> None:
@@ -137,7 +137,29 @@ def upload(visit: Visit) -> None:
         time.sleep(3)
 
 
-#: The visitor's actions before the picture is taken, by example.
+def board(visit: Visit) -> None:
+    for text in "Mail is slow", "The queue is stuck; restarting a worker", "Mail is back to normal":
+        visit.type("[name=text]", text + Keys.ENTER)
+        visit.until(text)
+
+
+def poll(visit: Visit) -> None:
+    for name, choice in ("Ada", "Noodles"), ("Grace", "Salad"), ("Edsger", "Noodles"):
+        visit.type("input", name)
+        visit.type("select", choice)
+        visit.click("button")
+        visit.until(f"{name} wants")
+
+
+def kitchen(visit: Visit) -> None:
+    for order in "Noodles, no onions", "Curry", "Two teas":
+        visit.type("[name=text]", order + Keys.ENTER)
+        visit.until(order)
+    visit.click("#orders button")
+    visit.until("Served")
+
+
+#: What a visitor does before the picture is taken, by example.
 SCENES: dict[str, Callable[[Visit], None]] = {
     "chat_klein": chat,
     "dashboard": dashboard,

@@ -169,7 +169,7 @@ class Endpoint(Resource):
         if session is None:
             return NOT_DONE_YET
         if "id" not in message or method is None:
-            # A notification, or a response to a request of the server, which makes none.
+            # A notification, or a response: this server sends no requests.
             if method == "notifications/cancelled":
                 call = session.calls.get(message["params"]["requestId"])
                 if call is not None:
