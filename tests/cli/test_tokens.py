@@ -481,8 +481,8 @@ class CommandTests(TokenCase):
         """
         files = {
             "file:key": self.write("key", SECRET),
-            "file:private.pem": self.write("private.pem", privatePEM("P-256")),
-            "file:other.pem": self.write("other.pem", publicPEM("P-256")),
+            "file:private.pem": self.write("private.pem", privatePEM("Ed25519")),
+            "file:public.pem": self.write("public.pem", publicPEM("Ed25519")),
         }
         session = "".join(blocks("howto-tokens.md", "console")).replace("\\\n", "")
         made: list[str] = []
