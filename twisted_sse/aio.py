@@ -293,7 +293,7 @@ class _Iteration(_Work, Generic[_T]):
         Ask for the next item.
         """
         if self._asked is not None:
-            raise RuntimeError("the next item is being waited for already")
+            raise RuntimeError("another caller is already waiting for the next item")
         if self._over:
             failure, self._failure = self._failure, None
             return fail(failure or Failure(StopAsyncIteration()))
@@ -460,7 +460,7 @@ class AsyncioIterator(AsyncIterator[_T]):
 
         @return: a L{Deferred} of this iterator, which fires when the first item is there, or the
             iterable is empty, and fails with what the iterable raised before.
-        @raise RuntimeError: if an item is being waited for already.
+        @raise RuntimeError: if another caller is already waiting for an item.
         """
 
         def arrived(item: _T) -> AsyncioIterator[_T]:
