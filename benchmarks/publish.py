@@ -179,7 +179,7 @@ def publish(bench: Bench) -> Section:
         "Publishing over HTTP",
         f"{PUBLISHERS} publishers post as fast as they receive responses, each on one connection, events"
         f" with {SIZE} bytes of data; there are no subscribers. Plain Twisted reads the body and sends the"
-        " same response, but does nothing with the events. twisted-sse checks the publisher's token, and"
-        " keeps the events in memory.",
+        " same response, but does nothing with the events. twisted-sse checks each publisher, and keeps"
+        " the events in memory.",
         [table],
     )
