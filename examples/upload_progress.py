@@ -1,5 +1,5 @@
 """
-Upload a file, and watch how much of it has arrived, then what is done with it.
+Upload a file, and watch the progress of the upload, then of its processing.
 
     $ python examples/upload_progress.py 8080
 

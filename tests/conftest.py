@@ -105,7 +105,7 @@ class LoggedErrors:
 
     def describe(self) -> str:
         """
-        Describe what was logged, with tracebacks.
+        Describe the logged errors, with tracebacks.
         """
         return "\n".join(eventAsText(event) for event in self._events)
 
@@ -169,7 +169,7 @@ def _leftOut(reporter: pytest.TerminalReporter) -> list[str]:
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """
-    Report what was left out and why, also to C{make test}, which repeats it at its end.
+    Report the skipped tests and the reasons, also to C{make test}, which repeats them at its end.
     """
     lines = _leftOut(terminalreporter)
     if lines:

@@ -378,7 +378,7 @@ class TableTests(SynchronousTestCase):
 
     def test_links(self) -> None:
         """
-        The files to which the README links are there.
+        The files to which the README links exist.
         """
         links = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", read(ROOT / "README.md"))
         self.assertGreater(len(links), 30)

@@ -88,7 +88,7 @@ class MemoryTests(SynchronousTestCase):
 
     def test_uploadProgress(self) -> None:
         """
-        Those who watch an upload get its progress and its result, and nothing of another.
+        Clients that watch an upload get its progress and its result, and nothing about others.
         """
         upload = example("upload_progress")
         self.patch(upload, "deferToThread", lambda work, *given: succeed(work(*given)))
@@ -187,7 +187,7 @@ class MemoryTests(SynchronousTestCase):
 
     def test_notifications(self) -> None:
         """
-        Each user gets their own notifications for as long as the session lasts.
+        Each user gets their own notifications while the session lasts.
         """
         notifications = example("notifications")
         client = MemoryClient(notifications.app.resource())

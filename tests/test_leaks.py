@@ -112,7 +112,7 @@ class LeakTests(SynchronousTestCase):
 
     def test_thousandAtOnce(self) -> None:
         """
-        A thousand connections open at once, each with a loop, leave nothing.
+        A thousand simultaneous connections, each with a loop, leave nothing.
         """
         client = MemoryClient(
             EventStreamResource(lambda stream: stream.every(1, lambda: "x") and None)

@@ -135,7 +135,7 @@ class CallbackTests(ChannelTestCase):
 
     def test_observer(self) -> None:
         """
-        An event that an observer publishes, whatever the notification, goes out exactly once.
+        An event that an observer publishes, whatever the notification, is sent exactly once.
         """
         for name in ("opened", "closed", "sent", "published", "delivered", "replayed", "reset"):
             channel = self.serve()

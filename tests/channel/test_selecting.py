@@ -24,7 +24,7 @@ class SelectingTests(ChannelTestCase):
 
     def begin(self) -> Channel:
         """
-        Make a channel without events of its own.
+        Make a channel without its own events.
         """
         return self.serve(Channel(positionEvent=None, resetEvent=None))
 

@@ -247,7 +247,7 @@ class AgentTests(SynchronousTestCase):
 
     def test_longLine(self) -> None:
         """
-        A header may be as long as the head may be.
+        A single header may use up the whole limit of the head.
         """
         responding, protocol, _ = self.request()
         value = b"y" * (MOST_HEAD - 100)

@@ -94,7 +94,7 @@ class InflaterTests(SynchronousTestCase):
     @given(st.sampled_from(list(FORMS)), st.binary(max_size=300), st.lists(st.integers(0, 999)))
     def test_cutAnywhere(self, name: str, data: bytes, at: list[int]) -> None:
         """
-        Any data, cut anywhere, is decoded to what was encoded.
+        Any encoded data, cut anywhere, is decoded to the original.
         """
         decoding = inflater(name)
         self.assertEqual(decodeAll(decoding, cut(FORMS[name](data), at)), data)

@@ -38,7 +38,7 @@ class Window(webbrowser.BaseBrowser):
 
 class Pool:
     """
-    A reactor whose threads run at once.
+    A reactor whose threads run immediately.
     """
 
     def getThreadPool(self) -> None:

@@ -115,7 +115,7 @@ class BrowserTests(Browsing):
         await self.told(first, lambda told: len(told) > 1)
         await self.open(second, port, "/")
         told = await self.told(second, lambda told: told and told[-1][0] == "error")
-        # The connection was opened and ended, and the browser will try again.
+        # The connection was opened and ended, and the browser will retry.
         self.assertEqual([each[0] for each in told[:2]], ["open", "error"], json.dumps(told))
         self.assertEqual(told[-1][3], 0)
         await deferToThread(first.execute_script, "source.close()")

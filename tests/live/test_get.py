@@ -33,7 +33,7 @@ class Reader:
     """
     Reads from a file descriptor.
 
-    @ivar data: what was read.
+    @ivar data: the bytes read.
     """
 
     def __init__(self, fd: int) -> None:
@@ -112,7 +112,7 @@ class FollowTests(Certified):
         """
         Follow a stream to its end.
 
-        @return: the exit status, and what was printed on standard error.
+        @return: the exit status, and the text on standard error.
         """
         status = await self.begin(server, *arguments)
         told = self.stderr.getvalue()

@@ -273,7 +273,7 @@ class StormTests(LiveTestCase):
 
     def look(self) -> None:
         """
-        Have all readers take what has arrived.
+        Have all readers process their received bytes.
         """
         for reader in self.readers:
             reader.look()

@@ -15,7 +15,7 @@ __all__ = ["ErrorMixin", "FakeReactor", "Selected"]
 
 class ErrorMixin(SynchronousTestCase):
     """
-    Captures what is printed on standard error.
+    Captures standard error.
     """
 
     def setUp(self) -> None:

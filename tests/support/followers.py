@@ -61,7 +61,7 @@ class Follower:
 
     def look(self) -> None:
         """
-        Take what has arrived.
+        Process the received bytes.
         """
         response = self.response
         for event in response.events:

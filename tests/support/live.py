@@ -115,7 +115,7 @@ class Response:
 
     @ivar status: L{None} before the headers.
     @ivar headers: by lower-case name.
-    @ivar body: decoded, if it came in chunks.
+    @ivar body: the body, with chunks decoded.
     @ivar events: the events, except those that only carry the client's position.
     @ivar complete: whether it has ended properly.
     @ivar broken: whether it was cut off before.
@@ -235,7 +235,7 @@ class Connection:
 
     def write(self, data: bytes) -> None:
         """
-        Send bytes, few enough for the kernel to take at once.
+        Send bytes, few enough for the kernel to accept in one call.
         """
         if self._tls is not None:
             if not self._shaken:
@@ -283,7 +283,7 @@ class Connection:
 
     def doRead(self, size: int = 2**16) -> None:
         """
-        Read what has arrived.
+        Read the received bytes.
 
         @param size: the most bytes to read.
         """

@@ -60,7 +60,7 @@ class Progress:
 
     def follow(self, response: Response) -> None:
         """
-        Check what has arrived, and forget it.
+        Check the received events, and forget them.
         """
         events, response.events[:] = list(response.events), []
         for event in events:

@@ -60,7 +60,7 @@ class AbortingTransport(MemoryTransport):
 
     def abortConnection(self) -> None:
         """
-        Close the connection at once.
+        Close the connection immediately.
         """
         self.calls.append("abort")
         self._response.cut()

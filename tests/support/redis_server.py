@@ -64,7 +64,7 @@ class RedisServer:
         """
         Start the server, without waiting until it answers.
         """
-        # Not the shell's pipes: they would stay open as long as the server runs.
+        # Not the shell's pipes: they would stay open while the server runs.
         self._process = subprocess.Popen(
             ["redis-server", *self._first(), *self.arguments],
             stdin=subprocess.DEVNULL,
@@ -270,7 +270,7 @@ class _Half(Protocol):
 
     def flush(self) -> None:
         """
-        Forward what has arrived.
+        Forward the received bytes.
         """
         if self._other is not None and not self._proxy.isCut:
             self._other.transport.write(b"".join(self._waiting))

@@ -53,7 +53,7 @@ class _Transport:
 
     def read(self) -> None:
         """
-        Receive what has arrived.
+        Receive the available bytes.
         """
         try:
             data = self.socket.recv(2**20)
@@ -167,7 +167,7 @@ class SocketClock(MemoryClock):
 
     def _poll(self) -> bool:
         """
-        Receive what has arrived.
+        Receive the available bytes.
         """
         for transport in self.transports:
             transport.flush()

@@ -27,7 +27,7 @@ class SlowResource(EventStreamResource):
 
 class WriteCounter:
     """
-    A socket that records what is sent.
+    A socket that records the sent bytes.
     """
 
     def __init__(self, real: socket.socket) -> None:

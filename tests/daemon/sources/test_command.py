@@ -144,7 +144,7 @@ class CommandTests(SynchronousTestCase):
 
     def test_cannotStart(self) -> None:
         """
-        A command that could not be started is tried again.
+        A command that could not be started is retried.
         """
         self.reactor.refusal = OSError(11, "Resource temporarily unavailable")
         source = self.start()
