@@ -112,8 +112,8 @@ def _checkLoop() -> bool:
     @raise RuntimeError: if there is none here.
     """
     try:
-        # Not the reactor is asked for its loop: other reactors may run on one, too, and a test may
-        # run one without a reactor.
+        # The loop, not the reactor: other reactors may run on a loop, too, and a test may run one
+        # without a reactor.
         asyncio.get_running_loop()
         return True
     except RuntimeError:
@@ -263,7 +263,7 @@ class _Result(_Work, Generic[_T]):
 
     def ended(self, result: Any) -> None:
         if iscoroutine(self._source):
-            # The reactor did not run yet.
+            # It has not begun.
             self._source.close()
         self._source = None
         self.answer.fire(result)
@@ -273,12 +273,12 @@ class _Iteration(_Work, Generic[_T]):
     """
     An asynchronous iterable, in its task.
 
-    It knows nothing of its L{AsyncioIterator}, whose end is its end.
+    It has no reference to its L{AsyncioIterator}: when that is freed, the iteration ends.
     """
 
     def __init__(self, source: Any) -> None:
         super().__init__()
-        # What Twisted does with an item runs in the context of the one who asked.
+        # Items are delivered in the context of the code that asks for them.
         self._context = copy_context()
         self._source = source
         self._asked: _Answer[_T] | None = None
@@ -335,8 +335,8 @@ class _Iteration(_Work, Generic[_T]):
 
     def abandon(self) -> None:
         """
-        End the iteration, since nothing can be asked of it any more.  This may be any thread, and
-        any moment.
+        End the iteration, since its iterator is gone.  The garbage collector may call this in any
+        thread.
         """
         loop = self.loop
         if loop is not None and not (self._over or self.cancelled or loop.is_closed()):
@@ -395,7 +395,7 @@ class _Iteration(_Work, Generic[_T]):
             return False
         assert self.loop is not None, "it runs"
         self._demand = self.loop.create_future()
-        # Not here: what Twisted does with it must not run in this task.
+        # Later, since what Twisted does with the item must not run in this task.
         self.loop.call_soon(self._deliver, item, context=self._context)
         return await self._demand
 
@@ -448,7 +448,7 @@ class AsyncioIterator(AsyncIterator[_T]):
         """
         if self._first:
             return self._first.pop()
-        # While it is waited for, this stays.
+        # Keeps this object alive while the item is awaited.
         return self._iteration.ask().addBoth(partial(_keeping, self))
 
     def whenStarted(self) -> Deferred[AsyncioIterator[_T]]:

@@ -102,7 +102,7 @@ reactor.callLater(0.1, finish)
 
     def test_whileItRuns(self) -> None:
         """
-        Iterating ends, cancelling reaches the program, and an L{EventStream} needs nothing else.
+        An iteration reaches its end, and cancelling reaches the program.
         """
         self.assertPrints(
             """
