@@ -213,7 +213,7 @@ def storm(bench: Bench) -> Section:
         costs = [spread(samples, "us_client", 0), ratio(samples, bare, "us_client")]
         table.rows.append([name, *rates, *costs])
     return Section(
-        "All clients reconnect at once",
+        "All clients reconnect at the same time",
         "The time ends when each client has the first bytes of its response or, with a replay, the last"
         f" of the {MISSED} events of 100 bytes that it missed.",
         [table],
