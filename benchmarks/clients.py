@@ -283,9 +283,9 @@ def clients(bench: Bench) -> Section:
     tables.append(memory(bench))
     return Section(
         "Reading: clients for Python",
-        f"Over a connection on this machine: {many:,} events of {EVENT_SIZE} bytes as fast as the"
-        f" client reads them, in two kinds of chunks; then {RATE:,} a second, one at a time. Each client"
-        " is used as documented, and only counts.",
+        f"Over a connection on this machine, the client reads {many:,} events of {EVENT_SIZE} bytes as"
+        f" fast as it can, in two kinds of chunks. Then it reads {RATE:,} a second, one at a time. Each"
+        " client is used as documented, and only counts events.",
         tables,
     )
 

@@ -66,12 +66,12 @@ def hubs(bench: Bench) -> Section:
     server = Server("twisted-sse", "this checkout", command, environment=environment, path=PATH)
     return Section(
         "A hub",
-        f"Each event of {SIZE} bytes has one of {TOPICS} topics, and goes to one of {TOPICS}"
-        f" subscribers, {bench.scale.deliveries * 2:,} deliveries a second in all. Half of the hub's"
+        f"Each event of {SIZE} bytes has one of {TOPICS} topics, and goes to one subscriber in {TOPICS}."
+        f" There are {bench.scale.deliveries * 2:,} deliveries a second in all. Half of the hub's"
         " subscribers select their topic with a URI template; in nchan, each topic is a channel."
         "\n\n"
-        f"{PUBLISHERS} publishers send a form, to our hub with a token, and wait for each response;"
-        " plain Twisted reads the form and responds.\n\n"
+        f"{PUBLISHERS} publishers send forms and wait for each response; for our hub, they also send a"
+        " token. Plain Twisted reads the form and responds.\n\n"
         f"Clients that reconnect have missed one event. With presence, {WATCHERS} clients are notified"
         " of each of them.",
         [delivered(bench, server), published(bench, server), returning(bench, server)],

@@ -364,9 +364,9 @@ def page(bench: Bench) -> Section:
         other.rows.append([name, *frame, f"{spread(samples, key, digits)} {unit}"])
     return Section(
         "The live page",
-        f"A log of {BACKLOG:,} lines is open in Chromium and gets {RATE:,} more a second. A frame is"
-        " the time from one to the next, a long task takes at least 50 ms, and the heap is that of the"
-        " page's scripts at the end. The second table scrolls from the newest event to the oldest,"
-        " searches with a pattern that needs exponential time, and only reads lines.",
+        f"A log of {BACKLOG:,} lines is open in Chromium and gets {RATE:,} more a second. A frame"
+        " lasts until the next one, a long task takes at least 50 ms, and the heap is that of the page's"
+        " scripts at the end. The second table shows scrolling from the newest event to the oldest, a"
+        " search whose pattern needs exponential time, and the reading of lines alone.",
         [flood, other],
     )

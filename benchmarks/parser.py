@@ -151,8 +151,8 @@ def parsers(bench: Bench) -> Section:
         )
     return Section(
         "Reading: parsers for Python",
-        f"{size / 1e6:.0f} MB of events of {EVENT_SIZE} bytes, in memory, in chunks of"
-        f" {CHUNK_SIZE // 1024} KiB.",
+        f"Each parser reads {size / 1e6:.0f} MB of events of {EVENT_SIZE} bytes from memory, in chunks"
+        f" of {CHUNK_SIZE // 1024} KiB.",
         [table],
     )
 

@@ -131,8 +131,8 @@ def processes(bench: Bench) -> Section:
     added = ", ".join(f"{rate:,.0f}" for rate in rates(bench))
     return Section(
         "Several processes on the same processors",
-        f"A daemon with `--store redis://` and `--processes`, {bench.scale.streams[0]:,} streams in"
-        f" all; another program adds {added} events a second, up to the first rate that it can't"
-        " keep up with. Redis, that program and the load generator share the two processors.",
+        f"A daemon with `--store redis://` and `--processes` serves {bench.scale.streams[0]:,} streams"
+        f" in all. Another program adds {added} events a second, up to the first rate that the daemon"
+        " can't keep up with. Redis, that program and the load generator share the two processors.",
         [table],
     )

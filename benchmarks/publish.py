@@ -177,8 +177,8 @@ def publish(bench: Bench) -> Section:
             table.rows.append([name, str(count), rate, ratio(found, plain, "rate"), us])
     return Section(
         "Publishing over HTTP",
-        f"{PUBLISHERS} publishers post as fast as they receive responses, each on one connection, events"
-        f" with {SIZE} bytes of data; there are no subscribers. Plain Twisted reads the body and sends the"
+        f"{PUBLISHERS} publishers, each on one connection, post events with {SIZE} bytes of data as fast"
+        " as they receive responses. There are no subscribers. Plain Twisted reads the body and sends the"
         " same response, but does nothing with the events. twisted-sse checks each publisher, and keeps"
         " the events in memory.",
         [table],

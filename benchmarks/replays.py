@@ -86,8 +86,8 @@ def replays(bench: Bench) -> Section:
             table.rows.append([name, *cost, spread(samples, "seconds", 2), held])
     return Section(
         "Clients that resume from a store",
-        f"Each asks by its `Last-Event-ID` for {MISSED:,} events of 100 bytes or more: all of them"
-        " for the same events, or each from its own ID. With a store, all but the newest 100 are only"
-        " there. Redis shares the load generator's processor.",
+        f"Each client has missed {MISSED:,} events of 100 bytes or more, and sends the same"
+        " `Last-Event-ID` as all others or its own. With a store, only the newest 100 events are also in"
+        " memory. Redis shares the load generator's processor.",
         [table],
     )

@@ -72,7 +72,7 @@ def introduce(bench: Bench, leftOut: Mapping[str, str]) -> str:
     python = f"{platform.python_implementation()} {platform.python_version()}"
     lines = [f"`{command}` on {today}; {describe()}; {python}, Twisted {version('Twisted')}."]
     lines.append(
-        f"The server has one processor, the load generator another. Each figure is {which}."
+        f"The server runs on one processor, the load generator on another. Each figure is {which}."
     )
     if bench.peers:
         peers = "; ".join(f"{server.name} {server.version}" for server in bench.peers)

@@ -345,8 +345,8 @@ def shared(bench: Bench) -> Section:
     return Section(
         "Several processes: Redis",
         f"One process serves a stream. Events of {SIZE} bytes arrive from another process through a Redis"
-        " server. Redis and the publisher share the load generator's processor. Missed events are those"
-        " added while the process was suspended: it reads them as fast as possible, without clients."
+        " server. Redis and the publisher share the load generator's processor. Missed events are added"
+        " while the process is suspended; it then reads them as fast as it can, without clients."
         " A process that publishes also follows its own events.",
         [first, second, third],
         ["nchan forwards events to the servers that have subscribers, and keeps nothing."]

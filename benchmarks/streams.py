@@ -131,7 +131,8 @@ def saturation(bench: Bench) -> Section:
     return Section(
         "What one processor can send",
         f"{streams:,} streams; {rates} events a second are published, up to the first rate that the"
-        " server can't keep up with. An event that is published late counts from when it was due.",
+        " server can't keep up with. The delay of an event that is published late counts from when it"
+        " was due.",
         [table],
     )
 
@@ -212,9 +213,9 @@ def storm(bench: Bench) -> Section:
         costs = [spread(samples, "us_client", 0), ratio(samples, bare, "us_client")]
         table.rows.append([name, *rates, *costs])
     return Section(
-        "All clients reconnect at once",
-        "Measured until each client has the first bytes of its response or, with a replay, the last of"
-        f" the {MISSED} events of 100 bytes that its `Last-Event-ID` asks for.",
+        "All clients reconnect at the same time",
+        "The time ends when each client has the first bytes of its response or, with a replay, the last"
+        f" of the {MISSED} events of 100 bytes that it missed.",
         [table],
     )
 

@@ -210,10 +210,10 @@ def turns(bench: Bench) -> Section:
         table.rows.append([name, *figures])
     return Section(
         "Reading: the worst that a server can do",
-        "Over a connection on this machine, with a callback for comments. A turn of the reactor is"
-        " measured in CPU time, without imported modules in Python's garbage collector. Memory is the"
-        " client's peak, minus its memory before. The lowest figure of all runs counts: other programs can"
-        " only lengthen the longest turn.",
+        "The client reads over a connection on this machine, with a callback for comments. Turns of the"
+        " reactor are measured in CPU time; Python's garbage collector skips the imported modules."
+        " Memory is the client's peak, minus its memory before. Each figure is the lowest of all runs,"
+        " because other programs can only lengthen the longest turn.",
         [table],
     )
 
