@@ -412,6 +412,38 @@ class DrainTests(ResourceTestCase):
             if tidy:
                 self.successResultOf(drained)
 
+    def test_waitsForEarlierCleaningUp(self) -> None:
+        """
+        A drain waits for the C{finally} of a stream that ended before it, too.
+        """
+        for seconds, tidy in ((5, True), (0.2, False)):
+            later: Deferred[None] = Deferred()
+
+            async def connected(
+                stream: EventStream, later: Deferred[None] = later
+            ) -> AsyncIterator[str]:
+                try:
+                    yield "x"
+                    await Deferred()
+                finally:
+                    await later
+
+            client = self.serve(connected)
+            client.get("/").disconnect()
+            client.clock.advance(0)
+            drained = self.resource.drain(seconds)
+            client.clock.advance(0.1)
+            self.assertNoResult(drained)
+            if tidy:
+                later.callback(None)
+            else:
+                client.clock.advance(0.2)
+            self.successResultOf(drained)
+            client.clock.advance(6)
+            self.assertEqual(client.clock.getDelayedCalls(), [])
+            if not later.called:
+                later.callback(None)
+
     def test_afterWhenClosed(self) -> None:
         """
         C{whenClosed} of a stream fires before the drain's Deferred.

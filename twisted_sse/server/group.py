@@ -20,7 +20,7 @@ from ..stream.observer import StreamListeners
 from ..stream.options import StreamOptions
 from ..stream.peer import probePeer
 from ..stream.reasons import CloseReason
-from ..stream.response import Owner, Response
+from ..stream.response import Owner, Response, Work
 from ..stream.stream import EventStream
 from ..stream.twice import Twice
 from ..timing.reactors import clockFor
@@ -62,7 +62,7 @@ class StreamGroup(Owner):
         self.streams: set[Response] = set()
         self.connecting: set[Response] = set()
         self.refused: set[Response] = set()
-        self.cleaningUp: set[object] = set()
+        self.cleaningUp: set[Work] = set()
         self.draining = False
         self._listeners = StreamListeners(observer)
         self.sent = self._listeners.sent
@@ -242,9 +242,10 @@ class StreamGroup(Owner):
         self.draining = True
         self._drainRetry = retry
         left = self._all()
-        if not left:
+        timed: list[Work] = [*left, *self.cleaningUp]
+        if not timed:
             return succeed(None)
-        clock = next(iter(left)).wheel.clock
+        clock = timed[0].wheel.clock
 
         def end(response: Response) -> None:
             last = None
@@ -256,7 +257,8 @@ class StreamGroup(Owner):
 
         def abortRest() -> None:
             rest = self._all()
-            _log.info("Aborting {count} streams that did not end in time", count=len(rest))
+            if rest:
+                _log.info("Aborting {count} streams that did not end in time", count=len(rest))
             inSlices(clock, rest, lambda response: response.abort(CloseReason.DRAIN))
             # Those that are still cleaning up get no more time.
             self.cleaningUp.clear()

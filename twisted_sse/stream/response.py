@@ -92,7 +92,7 @@ if TYPE_CHECKING:
     from twisted.web.http_headers import Headers
     from twisted.web.server import Request
 
-__all__ = ["Owner", "Response", "streamOf"]
+__all__ = ["Owner", "Response", "Work", "streamOf"]
 
 #: How many events of a stream are looked at, in case they are encoded twice.  An application that
 #: does this does it from the beginning.
@@ -107,6 +107,16 @@ NOTHING = b":\n"
 # Not an attribute of Response: a log event refers to the object whose attribute its logger is,
 # so a log that is kept in memory would keep the response alive.
 _log = Logger()
+
+
+class Work(Protocol):
+    """
+    What the application does for a stream.
+
+    @ivar wheel: the timers of its stream.
+    """
+
+    wheel: TimerWheel
 
 
 class Owner(Protocol):
@@ -131,9 +141,9 @@ class Owner(Protocol):
     thread: int
     """The thread that counts as the reactor's while no reactor has run."""
 
-    cleaningUp: set[object]
+    cleaningUp: set[Work]
     """
-    Work that goes on after its response has ended, such as the C{finally} of a coroutine.  A drain
+    Work that continues after its response has ended, such as the C{finally} of a coroutine.  A drain
     waits for it; C{checkDrained} is called when it is done.
     """
 

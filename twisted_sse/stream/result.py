@@ -213,11 +213,11 @@ class _Awaited(Feed):
     C{closeTimeout}, and then abandoned.
     """
 
-    __slots__ = ("_asked", "_call", "_deferred", "_done", "_owner", "_response", "_wheel")
+    __slots__ = ("_asked", "_call", "_deferred", "_done", "_owner", "_response", "wheel")
 
     def __init__(self, response: Response) -> None:
         self._response: Response | None = response
-        self._wheel = response.wheel
+        self.wheel = response.wheel
         self._owner = response.owner
         self._deferred: Deferred[Any] | None = None
         self._asked: Asked | None = None
@@ -246,7 +246,7 @@ class _Awaited(Feed):
             self._cancel()
         else:
             # A coroutine that may be running right now cannot be cancelled before it waits.
-            self._call = self._wheel.callLater(0, self._cancel)
+            self._call = self.wheel.callLater(0, self._cancel)
 
     def arrived(self, response: Response, result: object) -> None:
         """
@@ -292,7 +292,7 @@ class _Awaited(Feed):
         if not self._done and self._deferred is not None:
             cancel(self._deferred)
             if not self._done:
-                self._call = self._wheel.callLater(self._owner.options.closeTimeout, self._abandon)
+                self._call = self.wheel.callLater(self._owner.options.closeTimeout, self._abandon)
 
     def _abandon(self) -> None:
         self._call = None
@@ -329,7 +329,7 @@ class _Result(_Awaited):
             response.release()
             timeout = response.owner.options.openTimeout
             if response.isConnecting and timeout is not None:
-                self._call = self._wheel.callLater(timeout, self._timedOut, timeout)
+                self._call = self.wheel.callLater(timeout, self._timedOut, timeout)
 
     def arrived(self, response: Response, result: object) -> None:
         follow(response, result)
@@ -397,7 +397,7 @@ class _AsyncIteration(_Awaited):
 
     def _nextTurn(self) -> Deferred[None]:
         later: Deferred[None] = Deferred(lambda _: call.cancel())
-        call = self._wheel.callLater(0, later.callback, None)
+        call = self.wheel.callLater(0, later.callback, None)
         return later
 
 
