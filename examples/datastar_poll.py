@@ -1,7 +1,7 @@
 """
 A poll with Datastar: each vote updates every open page.
 
-    $ pip install klein datastar-py
+    $ pip install 'twisted-sse[klein]' datastar-py
     $ python examples/datastar_poll.py 8080
 
 Then open http://127.0.0.1:8080/ in two windows.
@@ -28,7 +28,7 @@ from twisted_sse.klein import eventStream
 CHOICES = ("Noodles", "Pizza", "Salad")
 
 app = Klein()
-# Datastar would ignore a stream-reset: `updates` does its work.
+# Datastar would ignore a stream-reset: `updates` sends the state instead.
 channel = Channel(name="poll", resetEvent=None)
 votes: list[tuple[str, str]] = []
 

@@ -30,7 +30,7 @@ events = EventStreamResource(lambda stream: channel.subscribe(stream, last=10))
 
 @app.post("/orders")
 def order() -> Response:
-    # A view runs in a thread; the channel belongs to the reactor's.
+    # Views run in threads, but only the reactor's thread may use the channel.
     reactor.callFromThread(channel.publish, json=request.form["item"], event="ordered")
     return redirect("/")
 

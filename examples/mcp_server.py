@@ -1,11 +1,11 @@
 """
-A server of the Model Context Protocol over streamable HTTP: a tool that reports its progress, messages of
-the server's own, and streams that a client resumes after a cut, without a gap or a duplicate.
+A server of the Model Context Protocol over streamable HTTP: a tool that reports its progress, the server's
+own messages, and streams that a client resumes after a cut, without a gap or a duplicate.
 
     $ python examples/mcp_server.py 8080
 
-Point your client to http://127.0.0.1:8080/mcp.  The revision is 2025-11-25, the last one that has
-resuming; clients of newer ones use it as well.
+Point your client to http://127.0.0.1:8080/mcp.  The revision is 2025-11-25, the last one with resuming.
+Clients of newer revisions use it, too.
 """
 
 from __future__ import annotations

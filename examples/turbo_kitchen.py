@@ -20,7 +20,7 @@ from twisted_sse import Channel, EventStream
 from twisted_sse.klein import eventStream
 
 app = Klein()
-# Turbo would ignore a stream-reset: `events` does its work.
+# Turbo would ignore a stream-reset: `events` sends the state instead.
 channel = Channel(name="kitchen", resetEvent=None)
 orders: dict[int, tuple[str, bool]] = {}  # the dish, and whether it is being cooked
 numbers = count(1)

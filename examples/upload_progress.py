@@ -1,5 +1,5 @@
 """
-Upload a file, and watch the progress of the upload, then of its processing.
+Upload a file, and watch its progress, then see its checksum.
 
     $ python examples/upload_progress.py 8080
 

@@ -4,7 +4,7 @@ import { fetchEventSource } from "@microsoft/fetch-event-source";
 
 class Refused extends Error {}
 
-// The newest handler, so that a new one at each rendering does not reconnect.
+// The newest handler, so that a new one at each rendering does not open a new connection.
 function useLatest(handler) {
   const latest = useRef(handler);
   useEffect(() => {
