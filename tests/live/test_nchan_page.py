@@ -77,7 +77,7 @@ class NchanPageTests(DaemonMixin):
 
     def test_locations(self) -> None:
         """
-        Only permitted subscribers of a channel get its published events.
+        Only permitted subscribers of a channel get its published events, and they can't publish.
         """
         for channel in "7", "8":
             status, _ = self.ask(f"/pub?id={channel}", {}, f"to {channel}".encode())
@@ -87,6 +87,8 @@ class NchanPageTests(DaemonMixin):
         status, body = self.ask("/sub?id=8", {**wanted, "X-User": "ada"}, last=b"data: to 8\n")
         self.assertEqual((status, b"to 7" in body), (200, False))
         self.assertTrue(body.endswith(b"data: to 8\n"), body)
+        # Only nginx decides who publishes: at the URL of subscribers, a POST is refused.
+        self.assertEqual(self.ask("/sub?id=7", {"X-User": "ada"}, b"x")[0], 403)
         # Pages may not publish.
         origin = {"Origin": "https://evil.example"}
         self.assertEqual(self.ask("/pub?id=7", origin, b"x")[0], 403)
