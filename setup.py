@@ -34,7 +34,7 @@ everything = [*hub, *klein, *metrics, *redis, *tls]
 
 setup(
     name="twisted-sse",
-    version="0.1.0",
+    version="0.2.0",
     description="Server-Sent Events for Twisted: the format, the server, the client and a daemon",
     long_description=readme.read_text(encoding="utf-8") if readme.exists() else "",
     long_description_content_type="text/markdown",

@@ -98,7 +98,7 @@ class AccessLog(Observer):
 
     @ivar linesFailed: the number of lines that could not be written.
 
-    @since: 0.1
+    @since: 0.2
     """
 
     def __init__(self, file: LogFile, format: str = "combined") -> None:
@@ -182,7 +182,7 @@ def formatRequest(timestamp: str, request: Request) -> str:
     @param request: the request.
     @return: the line, without a line end, in ASCII.
 
-    @since: 0.1
+    @since: 0.2
     """
     address = str(getattr(request.getClientAddress(), "host", "-"))
     asked = b"%s %s %s" % (request.method, pathOf(request), request.clientproto)

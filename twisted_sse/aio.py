@@ -34,7 +34,7 @@ class AsyncioCancelled(RuntimeError):
     """
     The asyncio task was cancelled, but not from Twisted: by itself, or by another task.
 
-    @since: 0.1
+    @since: 0.2
     """
 
 
@@ -85,7 +85,7 @@ def fromAsyncio(source: Any) -> Any:
         because this is not the reactor's thread.
     @raise TypeError: if C{source} is something else, such as a L{Deferred}.
 
-    @since: 0.1
+    @since: 0.2
     """
     isIterable = isinstance(source, AsyncIterable)
     isAwaitable = isinstance(source, Awaitable) and not isinstance(source, Deferred)
@@ -433,7 +433,7 @@ class AsyncioIterator(AsyncIterator[_T]):
     The asyncio task starts with the first item, and ends with the iteration.  If you leave an
     C{async for} early, the task ends soon after; to wait for it, use C{contextlib.aclosing}.
 
-    @since: 0.1
+    @since: 0.2
     """
 
     def __init__(self, source: Any) -> None:

@@ -35,7 +35,7 @@ class EventStreamRoute(Protocol[_P]):
     """
     What L{eventStream} makes of a function: a function of the same arguments, for Klein.
 
-    @since: 0.1
+    @since: 0.2
     """
 
     __name__: str
@@ -86,7 +86,7 @@ def eventStream(function: Any = None, /, **options: Any) -> Any:
     @param options: the options of L{EventStreamResource}, except C{methods}.
     @raise TypeError: if the function is of another kind.
 
-    @since: 0.1
+    @since: 0.2
     """
     if function is None:
         return lambda function: eventStream(function, **options)

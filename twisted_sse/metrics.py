@@ -146,7 +146,7 @@ class PrometheusObserver(Observer):
 
     The counters are plain integers.  They become metrics when they are collected, in any thread.
 
-    @since: 0.1
+    @since: 0.2
     """
 
     def __init__(self, registry: CollectorRegistry = REGISTRY, namespace: str = "sse") -> None:

@@ -25,7 +25,7 @@ class Observer(StreamObserver, ChannelObserver, Protocol):
     They are called while events are being sent, so they should be quick.  Exceptions are logged
     and otherwise ignored.
 
-    @since: 0.1
+    @since: 0.2
     """
 
 
@@ -40,7 +40,7 @@ class Observers(Observer):
     An observer that ends streams in its methods should be the last: those after it would receive
     the end of a stream before its beginning.
 
-    @since: 0.1
+    @since: 0.2
     """
 
     def __init__(self, *observers: AnyObserver | None) -> None:

@@ -69,7 +69,7 @@ class Channel:
     @ivar history: keeps the events that can be replayed; L{None} for none.
     @ivar store: keeps more of them; L{None} for none.
 
-    @since: 0.1
+    @since: 0.2
     """
 
     def __init__(

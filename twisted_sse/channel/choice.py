@@ -16,7 +16,7 @@ class Pattern(Hashable, Protocol):
     """
     Matches topics.  Equal patterns match the same.
 
-    @since: 0.1
+    @since: 0.2
     """
 
     @property
@@ -39,7 +39,7 @@ class Choice(Protocol):
     A channel finds those who want an event by its topics, so that publishing costs what is
     delivered, not what is asked.
 
-    @since: 0.1
+    @since: 0.2
     """
 
     @property

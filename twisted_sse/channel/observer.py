@@ -46,7 +46,7 @@ class ChannelObserver(Protocol):
     They are called while events are being sent, so they should be quick.  Exceptions are logged
     and otherwise ignored.
 
-    @since: 0.1
+    @since: 0.2
     """
 
     def published(self, channel: Any, event: Event, size: int) -> None:

@@ -19,7 +19,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     @return: the exit status.
     @raise SystemExit: if there is nothing to run, such as with C{--help}.
 
-    @since: 0.1
+    @since: 0.2
     """
     beInterruptible()
     # This takes half a second, in which Ctrl-C is as quiet as later.

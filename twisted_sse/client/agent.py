@@ -165,7 +165,7 @@ class EventStreamResponse(proxyForInterface(IResponse, "_response")):  # type: i
     """
     A response whose connection can be closed at once: through TLS too, whatever the peer does.
 
-    @since: 0.1
+    @since: 0.2
     """
 
     def __init__(self, response: IResponse, connection: _Connection) -> None:
@@ -267,7 +267,7 @@ class EventStreamAgent:
     """
     Makes requests, each on a connection of its own.
 
-    @since: 0.1
+    @since: 0.2
     """
 
     def __init__(

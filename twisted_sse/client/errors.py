@@ -33,7 +33,7 @@ class EventSourceError(Exception):
     """
     There is no event stream, or it cannot go on.  The message says why.
 
-    @since: 0.1
+    @since: 0.2
     """
 
 
@@ -41,7 +41,7 @@ class StreamBroken(EventSourceError):
     """
     The connection was lost before the stream came to its end.
 
-    @since: 0.1
+    @since: 0.2
     """
 
 
@@ -49,7 +49,7 @@ class ReadTimeout(StreamBroken):
     """
     Nothing has arrived for too long.
 
-    @since: 0.1
+    @since: 0.2
     """
 
 
@@ -63,7 +63,7 @@ class BadStatus(EventSourceError):
     @ivar headers: the headers of the response.
     @ivar body: the first 64 KiB of its body.
 
-    @since: 0.1
+    @since: 0.2
     """
 
     def __init__(self, status: int, phrase: str, headers: Headers, body: bytes = b"") -> None:
@@ -97,7 +97,7 @@ class BadContentType(EventSourceError):
     @ivar body: the first 64 KiB of its body.  Where a language model is asked for a stream, this
         may be the JSON that says what is wrong.
 
-    @since: 0.1
+    @since: 0.2
     """
 
     def __init__(
@@ -135,7 +135,7 @@ class BadRedirect(EventSourceError):
     """
     The server redirects to a place that we cannot or must not go to.
 
-    @since: 0.1
+    @since: 0.2
     """
 
 
@@ -143,7 +143,7 @@ class BadCertificate(EventSourceError):
     """
     The certificate of the server is not valid for it, or not trusted.
 
-    @since: 0.1
+    @since: 0.2
     """
 
 
@@ -154,7 +154,7 @@ class GaveUp(EventSourceError):
     @ivar failures: how many tries have failed.
     @ivar lastError: what went wrong the last time.
 
-    @since: 0.1
+    @since: 0.2
     """
 
     def __init__(self, failures: int, lastError: Exception) -> None:

@@ -128,7 +128,7 @@ class EventReader:
     The connection is closed at the end of C{async with}, by L{close}, and when nothing refers to
     the reader any more.
 
-    @since: 0.1
+    @since: 0.2
     """
 
     def __init__(
@@ -224,7 +224,7 @@ def readEvents(
         response is not an event stream, L{StreamBroken} if it is cut off, and L{EventTooLarge}.
     @raise ValueError: if an argument is out of bounds.
 
-    @since: 0.1
+    @since: 0.2
     """
     return EventReader(
         response,

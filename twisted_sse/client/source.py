@@ -48,7 +48,7 @@ class EventSource:
     @cvar OPEN: the L{readyState} of a source that reads a stream.
     @cvar CLOSED: the L{readyState} of a source that has ended permanently.
 
-    @since: 0.1
+    @since: 0.2
     """
 
     CONNECTING: Final = CONNECTING

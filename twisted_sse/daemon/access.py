@@ -44,7 +44,7 @@ def saysLocal(description: str) -> bool:
 
     @param description: such as C{"tcp:8080:interface=127.0.0.1"}.
 
-    @since: 0.1
+    @since: 0.2
     """
     found = _INTERFACE.search(description)
     return found is not None and isLoopback(re.sub(r"\\(.)", r"\1", found[1]))
@@ -64,7 +64,7 @@ def checkEmbedders(origins: Sequence[str]) -> None:
 
     @raise UsageError: if one is not an origin, or browsers would ignore it.
 
-    @since: 0.1
+    @since: 0.2
     """
     try:
         OriginList("embed", origins)
@@ -142,7 +142,7 @@ class KnownHosts(_Wrapper):
     has that name in C{Host}.  An IP address cannot be rebound, and only loopback addresses lead
     here.
 
-    @since: 0.1
+    @since: 0.2
     """
 
     def __init__(self, resource: IResource, names: Iterable[str] = ()) -> None:
@@ -273,7 +273,7 @@ def withPassword(
     @param hub: the paths at which, and below which, nothing needs one: a hub has tokens, and what it
         says about them is for everybody.
 
-    @since: 0.1
+    @since: 0.2
     """
     portal = Portal(_Realm(resource), [_Any(checkers)])
     guarded = HTTPAuthSessionWrapper(portal, [BasicCredentialFactory(REALM)])

@@ -56,7 +56,7 @@ class CannotListen(Exception):
 
     @ivar isInUse: whether another program listens there.
 
-    @since: 0.1
+    @since: 0.2
     """
 
     def __init__(self, why: str) -> None:
@@ -73,7 +73,7 @@ class ListeningService(Service):
     to its caller.  Listening early also opens ports below 1024 before root's rights are given
     up.  Clients wait in the backlog until the reactor runs.
 
-    @since: 0.1
+    @since: 0.2
     """
 
     def __init__(
@@ -200,7 +200,7 @@ def freePort(after: int, host: str) -> int:
     @param host: the address to listen on.
     @return: the next port that is free now; 0, for any free port, if there is none nearby.
 
-    @since: 0.1
+    @since: 0.2
     """
     for port in range(after + 1, min(after + 100, 2**16)):
         with socket.socket() as tried:

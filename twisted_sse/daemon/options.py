@@ -63,7 +63,7 @@ class Options(SourceOptions):
     @ivar arguments: the command line.
     @ivar program: the program's name as the user typed it.
 
-    @since: 0.1
+    @since: 0.2
     """
 
     program = "sse"

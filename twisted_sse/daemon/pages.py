@@ -64,7 +64,7 @@ def pageHeaders(embedders: Sequence[str] = ()) -> tuple[tuple[bytes, bytes], ...
 
     @param embedders: the origins whose pages may show it.
 
-    @since: 0.1
+    @since: 0.2
     """
     policy = POLICY.format(ancestors=" ".join(embedders) or "'none'")
     return (
@@ -130,7 +130,7 @@ class Greeting(_Page):
     """
     Shows the stream at its own path, for clients that do not ask for the stream itself.
 
-    @since: 0.1
+    @since: 0.2
     """
 
     def __init__(
@@ -190,7 +190,7 @@ class AllPage(Greeting, _Alone):
     """
     Shows all streams together.
 
-    @since: 0.1
+    @since: 0.2
     """
 
 
@@ -198,7 +198,7 @@ class SourceList(_Alone):
     """
     Lists the sources, at the root if no stream is there.
 
-    @since: 0.1
+    @since: 0.2
     """
 
     def __init__(
@@ -254,7 +254,7 @@ def pageFiles() -> IResource:
     """
     Make the resource that serves the files of the page, at L{PATH}.
 
-    @since: 0.1
+    @since: 0.2
     """
     return _folder(FILES)
 

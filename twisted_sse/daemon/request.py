@@ -38,7 +38,7 @@ class PlainRequest(Request):
 
     @ivar refusal: why it cannot be answered, if so.
 
-    @since: 0.1
+    @since: 0.2
     """
 
     refusal: Refusal | None = None

@@ -81,7 +81,7 @@ def makeService(options: Options, reactor: Any = None) -> IService:
     @raise SystemExit: with status 64, if something that the options name cannot be used: the
         error has been written to standard error then.
 
-    @since: 0.1
+    @since: 0.2
     """
     if reactor is None:
         reactor = installedReactor()

@@ -45,7 +45,7 @@ class CountedRequest(Request):
 
     @ivar connection: L{None} while it is not whole, and if connections are not counted.
 
-    @since: 0.1
+    @since: 0.2
     """
 
     connection: Connection | None = None
@@ -86,7 +86,7 @@ class CountedSite(Site):
 
     @ivar connections: the limits; L{None} for none.
 
-    @since: 0.1
+    @since: 0.2
     """
 
     connections: Connections | None = None
@@ -104,7 +104,7 @@ class SmallRequest(CountedRequest, LimitedRequest, PlainRequest):
     """
     A request whose body is kept only if it is small.
 
-    @since: 0.1
+    @since: 0.2
     """
 
     maxBody = MOST_BODY
@@ -147,7 +147,7 @@ class PublishedRequest(SmallRequest):
 
     @ivar refused: why a larger body was not kept.
 
-    @since: 0.1
+    @since: 0.2
     """
 
     maxBody = MOST_PUBLISHED
@@ -210,7 +210,7 @@ class SmallSite(CountedSite, GuardedSite):
     @ivar check: raises L{Refused} if a request may not publish, or returns a L{Deferred
         <twisted.internet.defer.Deferred>} that fails with that; L{None} if nothing is published.
 
-    @since: 0.1
+    @since: 0.2
     """
 
     requestFactory = SmallRequest

@@ -21,7 +21,7 @@ class InvalidEvent(ValueError):
     @ivar field: the field at fault: C{"data"}, C{"event"}, C{"id"}, C{"retry"}, C{"comment"}, or
         the unknown key of a mapping; L{None} if it is the event as a whole.
 
-    @since: 0.1
+    @since: 0.2
     """
 
     def __init__(self, message: str, field: str | None = None) -> None:
@@ -162,7 +162,7 @@ class Event:
     C{"1\\n2"} that silently became C{"12"} would make a client resume from the wrong place.
     A parser returns valid fields unchanged, except that line ends in C{data} become LF.
 
-    @since: 0.1
+    @since: 0.2
     """
 
     # Thousands of timers make a new event at every tick. Plain stores into private slots, exposed

@@ -41,7 +41,7 @@ class MessageEvent:
     One event as a client receives it, with the attributes of the browsers' C{MessageEvent}.  It is
     frozen.
 
-    @since: 0.1
+    @since: 0.2
     """
 
     # One is made for every event, so construction has to be cheap: plain stores into private
@@ -123,7 +123,7 @@ class EventTooLarge(ValueError):
 
     @ivar events: the events that the same C{feed} completed before the one that was too large.
 
-    @since: 0.1
+    @since: 0.2
     """
 
     def __init__(self, maxEventSize: int, events: list[MessageEvent]) -> None:
@@ -156,7 +156,7 @@ class EventStreamParser:
     @ivar retry: the reconnection time in milliseconds that the stream set last, or L{None}.  It may
         be any number of up to 640 digits: clamp it before use.
 
-    @since: 0.1
+    @since: 0.2
     """
 
     lastEventID: str

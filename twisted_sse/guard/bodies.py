@@ -55,7 +55,7 @@ class LimitedRequest(Request):
         are more than 10,000, which would take long; if not, that is left to the class below it.
     @ivar isRefused: whether its body was larger, and is not kept.
 
-    @since: 0.1
+    @since: 0.2
     """
 
     maxBody: int = 2**20

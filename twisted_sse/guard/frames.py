@@ -115,7 +115,7 @@ class FrameReader:
     """
     Cuts what a connection receives into frames.
 
-    @since: 0.1
+    @since: 0.2
     """
 
     def __init__(self, now: float) -> None:

@@ -133,7 +133,7 @@ class Backlog:
     """
     The connections that have more to read, of one site: each in turn.
 
-    @since: 0.1
+    @since: 0.2
     """
 
     def __init__(self, clock: Any) -> None:
@@ -177,7 +177,7 @@ class GuardedConnection(H2Connection):
     """
     An HTTP/2 connection.
 
-    @since: 0.1
+    @since: 0.2
     """
 
     def __init__(self, reactor: Any, backlog: Backlog) -> None:

@@ -25,7 +25,7 @@ class PacedChannel(HTTPChannel):
     A connection that answers one request per turn of the reactor, and none while the transport
     has more to send than it likes (64 KiB).  Until then nothing more is read.
 
-    @since: 0.1
+    @since: 0.2
     """
 
     _next: IDelayedCall | None = None

@@ -63,7 +63,7 @@ class GuardedSite(Site):
 
     @ivar backlog: its HTTP/2 connections that have more to read.
 
-    @since: 0.1
+    @since: 0.2
     """
 
     def __init__(self, *args: Any, **kw: Any) -> None:

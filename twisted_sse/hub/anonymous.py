@@ -33,7 +33,7 @@ class Anonymous(Protocol):
     """
     Decides who may publish without a token.
 
-    @since: 0.1
+    @since: 0.2
     """
 
     def check(self, request: Request, trusted: bool, /) -> None:
@@ -52,7 +52,7 @@ class Everybody:
     This is what Go's C{http.CrossOriginProtection} does: browsers send C{Sec-Fetch-Site} (since
     2020 or 2023) where the server is C{https}, or on this machine, and C{Origin} with each POST.
 
-    @since: 0.1
+    @since: 0.2
     """
 
     def check(self, request: Request, trusted: bool) -> None:
@@ -80,7 +80,7 @@ class ThisMachine:
     this machine would make all of its clients local.  A proxy that sends none of the headers by
     which proxies say what they are is not recognised: then a token is needed.
 
-    @since: 0.1
+    @since: 0.2
     """
 
     def check(self, request: Request, trusted: bool) -> None:

@@ -81,7 +81,7 @@ class PublishResource(Resource):
 
     @ivar reader: the resource that answers GET.
 
-    @since: 0.1
+    @since: 0.2
     """
 
     isLeaf = True

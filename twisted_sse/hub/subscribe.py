@@ -26,7 +26,7 @@ def byQuery(channel: Channel, last: int = 0) -> Callable[[EventStream], None]:
     @param last: how many of the newest events to send to a client that has none yet.
     @return: C{connected}, which answers 400 if a topic is empty, or C{topic} is misspelt.
 
-    @since: 0.1
+    @since: 0.2
     """
 
     def connected(stream: EventStream) -> None:

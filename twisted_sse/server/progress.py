@@ -34,7 +34,7 @@ class Progress:
     @ivar state: C{"receiving"}, until it is C{"received"}, C{"refused"} because it is too large, or
         C{"lost"} because the client has disconnected.
 
-    @since: 0.1
+    @since: 0.2
     """
 
     received: int
@@ -58,7 +58,7 @@ class ProgressRequest(LimitedRequest):
     @cvar progressInterval: how long to wait from one report to the next, in seconds.  The last one does not
         wait.
 
-    @since: 0.1
+    @since: 0.2
     """
 
     progressInterval: float = 0.1

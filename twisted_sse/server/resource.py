@@ -76,7 +76,7 @@ class EventStreamResource(Resource):
 
     @cvar fastWrite: whether events may go straight to the socket where that is safe.
 
-    @since: 0.1
+    @since: 0.2
     """
 
     isLeaf = True
@@ -211,7 +211,7 @@ class EventStreamResource(Resource):
         @raise TypeError: if the key is not hashable.
         @raise RuntimeError: if this is not the reactor's thread.
 
-        @since: 0.1
+        @since: 0.2
         """
         checkThread(self._group.thread, "resource.disconnect")
         checkInteger("retry", retry, SHORTEST_RETRY)
@@ -254,7 +254,7 @@ class EventStreamResource(Resource):
         """
         Accept clients again, after a drain.
 
-        @since: 0.1
+        @since: 0.2
         """
         self._group.draining = False
 

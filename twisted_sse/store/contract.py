@@ -37,7 +37,7 @@ class NotStored(Exception):
     @ivar maybe: whether it may still be kept, or delivered: that is not known if the answer of the
         store was lost, or because subscribers were sent it before.
 
-    @since: 0.1
+    @since: 0.2
     """
 
     def __init__(self, maybe: bool = False, why: str = "") -> None:
@@ -57,7 +57,7 @@ class NotKept(LookupError):
     It cannot be proved that a store has everything after a place: the place is unknown, or something
     after it was dropped or lost.
 
-    @since: 0.1
+    @since: 0.2
     """
 
 
@@ -65,7 +65,7 @@ class StoreAway(Exception):
     """
     The store cannot be reached now.  The call can be repeated later.
 
-    @since: 0.1
+    @since: 0.2
     """
 
 
@@ -73,7 +73,7 @@ class KeyReused(ValueError):
     """
     An idempotency key was used again, with different content.
 
-    @since: 0.1
+    @since: 0.2
     """
 
 
@@ -88,7 +88,7 @@ class Record(NamedTuple):
     @ivar place: names the place after this record if the event's ID may not: an ID that the
         application gave can have been given before.  Empty if the ID does.
 
-    @since: 0.1
+    @since: 0.2
     """
 
     event: Event
@@ -102,7 +102,7 @@ class Repeated(tuple[str, ...]):
     """
     The answer to an C{append} whose idempotency key was used before: the IDs from the first time.
 
-    @since: 0.1
+    @since: 0.2
     """
 
     __slots__ = ()
@@ -112,7 +112,7 @@ class Tail(Protocol):
     """
     What a log tells its channel.
 
-    @since: 0.1
+    @since: 0.2
     """
 
     def received(self, records: Sequence[Record], /) -> None:
@@ -170,7 +170,7 @@ class EventLog(Protocol):
     @ivar origin: the place before the records that were handed to the tail at the opening.  It goes
         on naming this place, in later openings too, for as long as nothing after it is dropped.
 
-    @since: 0.1
+    @since: 0.2
     """
 
     makesIDs: bool
@@ -228,7 +228,7 @@ class EventStore(Protocol):
     """
     Keeps the events of any number of channels: a file, a server.
 
-    @since: 0.1
+    @since: 0.2
     """
 
     def open(self, name: str, tail: Tail, recent: int, /) -> Deferred[EventLog]:

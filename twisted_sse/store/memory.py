@@ -57,7 +57,7 @@ class History:
     @ivar stored: then, the position after the newest event that is stored.
     @ivar settled: and the position before which nothing is on its way into the store any more.
 
-    @since: 0.1
+    @since: 0.2
     """
 
     def __init__(

@@ -68,7 +68,7 @@ class StreamObserver(Protocol):
     They are called while events are being sent, so they should be quick.  Exceptions are logged
     and otherwise ignored.
 
-    @since: 0.1
+    @since: 0.2
     """
 
     def opened(self, stream: EventStream) -> None:

@@ -32,7 +32,7 @@ class SlowReader(Enum):
     them.  When the client reads again, it first gets an event of type C{stream-gap}, whose data
     is C{{"dropped": 5}}, with the number of dropped events.
 
-    @since: 0.1
+    @since: 0.2
     """
 
     DISCONNECT = "disconnect"
@@ -50,7 +50,7 @@ class PendingTotal:
     @ivar limit: how many bytes there may be; L{None} for any number.
     @ivar bytes: how many there are.
 
-    @since: 0.1
+    @since: 0.2
     """
 
     def __init__(self, limit: int | None) -> None:

@@ -22,7 +22,7 @@ class CloseReason(Enum):
     @cvar DRAIN: the server is draining.
     @cvar SHUTDOWN: the reactor was stopped.
 
-    @since: 0.1
+    @since: 0.2
     """
 
     CLIENT = "client"

@@ -37,7 +37,7 @@ class EventStream:
 
     @ivar lastEventID: the ID of the last event that the client has received, C{""} for none.
 
-    @since: 0.1
+    @since: 0.2
     """
 
     __slots__ = ("__weakref__", "_response", "_state", "lastEventID")
@@ -85,7 +85,7 @@ class EventStream:
         The reactor, or in a test the clock, that gives the stream its time: for
         L{deferLater<twisted.internet.task.deferLater>}.
 
-        @since: 0.1
+        @since: 0.2
         """
         return self._response.wheel.clock
 
@@ -141,7 +141,7 @@ class EventStream:
         L{None} if there is nothing.  It may be set and changed at any time.
 
         @raise TypeError: if it is not hashable.
-        @since: 0.1
+        @since: 0.2
         """
         return self._response.key
 

@@ -27,7 +27,7 @@ class MemoryClient:
         requests, the time.
     @ivar site: the L{Site} that was made for the resource.
 
-    @since: 0.1
+    @since: 0.2
     """
 
     def __init__(self, resource: IResource | Resource, clock: MemoryClock | None = None) -> None:

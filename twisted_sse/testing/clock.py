@@ -36,7 +36,7 @@ class MemoryClock(Clock):
     A L{Clock} that also moves bytes between memory transports, and does not jump: during
     C{advance(10)}, a call that is due every 2 seconds is made five times, each at its own time.
 
-    @since: 0.1
+    @since: 0.2
     """
 
     def __init__(self) -> None:

@@ -18,7 +18,7 @@ class MemoryStream:
 
     Each property first does everything that is due now.
 
-    @since: 0.1
+    @since: 0.2
     """
 
     def __init__(

@@ -44,7 +44,7 @@ class Backoff:
         C{resetAfter} between them; L{None} for never.
     @ivar maxTime: how many seconds after the first failure to give up; L{None} for never.
 
-    @since: 0.1
+    @since: 0.2
     """
 
     initial: float = 1.0

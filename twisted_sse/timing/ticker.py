@@ -51,7 +51,7 @@ class Ticker(LoopingCall):
 
     If there are many, set C{clock} to a L{TimerWheel} before C{start}.
 
-    @since: 0.1
+    @since: 0.2
     """
 
     def __call__(self) -> None:
@@ -183,7 +183,7 @@ class TimerWheel:
     @ivar seconds: the time; see L{steady}.
     @ivar resolution: how far apart calls that are made together may be due, in seconds.
 
-    @since: 0.1
+    @since: 0.2
     """
 
     def __init__(self, clock: IReactorTime, resolution: float = 0.005) -> None:

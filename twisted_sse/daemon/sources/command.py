@@ -43,7 +43,7 @@ class Command(LineSource):
     Runs a command, and publishes the lines of its standard output.  When it has ended it is
     started again.
 
-    @since: 0.1
+    @since: 0.2
     """
 
     def __init__(

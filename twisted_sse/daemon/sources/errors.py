@@ -11,5 +11,5 @@ class SourceError(Exception):
     """
     A source cannot be used.  The message says why.
 
-    @since: 0.1
+    @since: 0.2
     """

@@ -168,7 +168,7 @@ class Tail(LineSource):
     to its end and continues with the new one.  When the file is truncated, it begins again.  The
     file need not exist yet.
 
-    @since: 0.1
+    @since: 0.2
     """
 
     def __init__(self, channel: Channel, reactor: Any, path: str, format: str = "text") -> None:

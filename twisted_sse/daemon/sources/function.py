@@ -33,7 +33,7 @@ def tick(interval: float, event: Event) -> Connected:
     @param event: the event to send.
     @return: a function to be called with each new stream.
 
-    @since: 0.1
+    @since: 0.2
     """
 
     def connected(stream: EventStream) -> None:
@@ -52,7 +52,7 @@ def load(description: str) -> Connected:
     @return: the function, to be called with each new stream.
     @raise SourceError: if there is no such function.
 
-    @since: 0.1
+    @since: 0.2
     """
     kind, _, place = description.partition(":")
     moduleName, _, path = place.partition(":")
@@ -81,7 +81,7 @@ def takesChannel(function: Connected) -> bool:
 
     @param function: as L{load} returns it.
 
-    @since: 0.1
+    @since: 0.2
     """
     try:
         return "channel" in inspect.signature(function).parameters

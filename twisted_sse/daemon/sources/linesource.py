@@ -52,7 +52,7 @@ class LineSource(Service):
     @ivar loadedAt: when the newest of the lines loaded at the start was written, in Unix time;
         L{None} if there were none.
 
-    @since: 0.1
+    @since: 0.2
     """
 
     def __init__(

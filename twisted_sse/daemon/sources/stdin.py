@@ -36,7 +36,7 @@ class StandardInput(LineSource):
     It does not use Twisted's C{StandardIO}, which makes the descriptor non-blocking.  A terminal
     shares that setting with standard output, where our log goes, and a pipe with other programs.
 
-    @since: 0.1
+    @since: 0.2
     """
 
     def __init__(

@@ -78,7 +78,7 @@ class Hub(Resource):
         C{/.well-known/oauth-protected-resource}.
     @ivar refusals: how many requests were refused, by reason: a word, or the status.
 
-    @since: 0.1
+    @since: 0.2
     """
 
     isLeaf = True

@@ -42,7 +42,7 @@ class RedisStore:
 
     @ivar url: where the server is, without passwords.
 
-    @since: 0.1
+    @since: 0.2
     """
 
     def __init__(

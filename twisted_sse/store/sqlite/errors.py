@@ -21,7 +21,7 @@ class StoreLocked(OSError):
     """
     The file of a store is in use by another process, or by another store of this one.
 
-    @since: 0.1
+    @since: 0.2
     """
 
 
@@ -30,7 +30,7 @@ class NotAStore(OSError):
     A file cannot be used as a store, and was left as it is: it belongs to another program, or to a
     newer version of this one.
 
-    @since: 0.1
+    @since: 0.2
     """
 
 

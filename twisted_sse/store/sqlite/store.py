@@ -49,7 +49,7 @@ class SQLiteStore:
 
     @ivar path: where the file is.
 
-    @since: 0.1
+    @since: 0.2
     """
 
     def __init__(

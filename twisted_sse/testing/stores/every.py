@@ -28,5 +28,5 @@ class EventStoreTests(OpeningTests, AppendingTests, ReadingTests):
     if appending can fail, and L{AwayStoreTests<twisted_sse.testing.stores.faults.AwayStoreTests>} if
     it is in another process.
 
-    @since: 0.1
+    @since: 0.2
     """

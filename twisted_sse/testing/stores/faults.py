@@ -23,7 +23,7 @@ class LimitedStoreTests(StoreCase):
     For a store that drops old events, besides L{EventStoreTests
     <twisted_sse.testing.stores.every.EventStoreTests>}.
 
-    @since: 0.1
+    @since: 0.2
     """
 
     def makeLimitedStore(self, maxEvents: int) -> EventStore:
@@ -143,7 +143,7 @@ class FailingStoreTests(StoreCase):
     For a store in which appending can fail, as on a full disk, besides L{EventStoreTests
     <twisted_sse.testing.stores.every.EventStoreTests>}.
 
-    @since: 0.1
+    @since: 0.2
     """
 
     def makeAppendsFail(self, store: EventStore) -> Callable[[], None]:
@@ -322,7 +322,7 @@ class AwayStoreTests(StoreCase):
 
     A store that waits for an answer must not wait longer in these tests than a few seconds.
 
-    @since: 0.1
+    @since: 0.2
     """
 
     def makeAway(self, store: EventStore) -> Callable[[], None]:

@@ -34,7 +34,7 @@ class MemoryTail:
     @ivar origins: the argument of each call of C{broken}.
     @ivar reasons: the argument of each call of C{away}.
 
-    @since: 0.1
+    @since: 0.2
     """
 
     def __init__(self) -> None:
@@ -91,7 +91,7 @@ class OpenedLog:
     @ivar log: the log.
     @ivar tail: its tail.
 
-    @since: 0.1
+    @since: 0.2
     """
 
     def __init__(self, log: EventLog, tail: MemoryTail) -> None:
