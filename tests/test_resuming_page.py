@@ -178,7 +178,7 @@ class LossTests(SynchronousTestCase):
             "The connection broke": lambda: self.away(2),
             "The history was trimmed past its ID by": lambda: self.away(4),
             "The history was trimmed past its ID, but": lambda: self.away(4, topics=["mine"]),
-            "The history overtakes a slow client": self.overtaken,
+            "During replay, the history drops": self.overtaken,
             "The client sends no ID": self.reloaded,
             "The client sends an ID that never": lambda: self.resume(self.serve(), "made up"),
             "`SlowReader.DISCONNECT`": lambda: self.slow(SlowReader.DISCONNECT),
