@@ -183,7 +183,7 @@ class LossTests(SynchronousTestCase):
             "The client sends an ID that never": lambda: self.resume(self.serve(), "made up"),
             "`SlowReader.DISCONNECT`": lambda: self.slow(SlowReader.DISCONNECT),
             "`SlowReader.DROP_OLDEST`": lambda: self.slow(SlowReader.DROP_OLDEST),
-            "The client takes no byte for `stallTimeout`": self.stalled,
+            "The client reads nothing for `stallTimeout`": self.stalled,
             "The server restarted": self.elsewhere,
             "The client reconnects to another process": self.elsewhere,
             "`Channel(history=None)`": self.withoutHistory,
