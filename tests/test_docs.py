@@ -262,7 +262,7 @@ class TableTests(SynchronousTestCase):
         The documented arguments of a channel, its history and a subscription are the actual ones,
         with their defaults.
         """
-        constants = {"1 MiB": 2**20, "16 MiB": 2**24, "a `History()` of its own": History}
+        constants = {"1 MiB": 2**20, "16 MiB": 2**24, "a new `History()`": History}
         for heading, what, others in (
             ("## Options", Channel, set()),
             ("## History", History, set()),
