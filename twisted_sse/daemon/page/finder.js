@@ -2,6 +2,7 @@
 
 "use strict";
 
+import { isOffline } from "./network.js";
 import { stateOf } from "./responses.js";
 
 const RETRY = 3000; // the shortest time between two requests, in milliseconds
@@ -22,7 +23,7 @@ export class Finder {
   async find() {
     for (;;) {
       this.#set({ name: "connecting" });
-      let state = { name: navigator.onLine ? "waiting" : "offline", wait: 0 };
+      let state = { name: isOffline() ? "offline" : "waiting", wait: 0 };
       try {
         const response = await fetch(this.#address, { cache: "no-store" });
         const refused = stateOf(response, "application/json");

@@ -6,6 +6,7 @@
 
 "use strict";
 
+import { isOffline } from "./network.js";
 import { EventStreamParser } from "./parser.js";
 import { LONGEST_TIMER, stateOf } from "./responses.js";
 
@@ -122,7 +123,7 @@ export class Stream {
     const own = Math.min(LONGEST_WAIT, SHORTEST_WAIT * 2 ** this.#failures);
     this.#failures = Math.min(FAILURES, this.#failures + 1);
     const wait = Math.max(this.#retry, own, next.wait);
-    const name = next.name === "waiting" && !navigator.onLine ? "offline" : next.name;
+    const name = next.name === "waiting" && isOffline() ? "offline" : next.name;
     this.#set({ ...next, name, until: Date.now() + wait });
     this.#timer = setTimeout(() => this.connect(), wait);
   }
