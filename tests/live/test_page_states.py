@@ -30,6 +30,27 @@ return {
 };
 """
 
+#: Notes in each frame what the page shows: the rows of events, the status line, the numbers of the
+#: level buttons, the text of the empty list, the title.
+FRAMES = """
+window.frames_ = [];
+const note = () => {
+  const list = document.getElementById("list");
+  if (list !== null) {
+    const empty = document.getElementById("empty");
+    window.frames_.push([
+      list.querySelectorAll("li:not(.marker)").length,
+      document.getElementById("shown").textContent,
+      [...document.querySelectorAll("#chips button")].map((it) => it.textContent),
+      empty.hidden ? "" : empty.children[0].textContent,
+      document.title,
+    ]);
+  }
+  requestAnimationFrame(note);
+};
+requestAnimationFrame(note);
+"""
+
 WAITING = ["Waiting for the first line", "Lines appear here as they are written to app.log."]
 NOT_CONNECTED = ["Not connected", "Reconnects automatically."]
 
@@ -100,16 +121,15 @@ class StateTests(PageCase):
 
     async def test_open(self) -> None:
         """
-        A page connects, is live, can be paused, disconnected and connected again, and is offline
-        without a network.
+        A page connects, is live, and can be paused, disconnected and connected again.
         """
         await self.start()
         server = self.page()
         server.source.answers.append(lambda request: None)
         await self.open(server.url)
         seen = await self.see("Connecting…")
-        self.assertEqual((seen["dot"], seen["empty"]), ("connecting", WAITING))
-        server.source.answers.append(opens("retry: 600\n\n"))
+        self.assertEqual((seen["dot"], seen["empty"]), ("connecting", ["", ""]))
+        server.source.answers.append(opens("retry: 600\n\n: live\n\n"))
         server.source.cut()
         seen = await self.see("Live")
         self.assertRegex(seen.pop("tooltip"), r"^Connected since \d\d:\d\d:\d\d$")
@@ -150,15 +170,65 @@ class StateTests(PageCase):
         await self.click("#again")
         await self.see("Live")
 
+    async def test_offline(self) -> None:
+        """
+        Without a network the page is offline, but it reconnects to a server on the same machine.
+        """
+        await self.start("--host-resolver-rules=MAP shop.example 127.0.0.1")
+        server = self.page()
         await self.command("Network.enable")
         network = {"latency": 0, "downloadThroughput": -1, "uploadThroughput": -1}
-        await self.command("Network.emulateNetworkConditions", offline=True, **network)
-        server.source.cut()
-        seen = await self.see("Offline")
-        self.assertEqual(seen["tooltip"], "Reconnects when the network is back.")
-        self.assertEqual(seen["spoken"], "Offline")
-        await self.command("Network.emulateNetworkConditions", offline=False, **network)
-        await self.see("Live")
+        elsewhere = server.url.replace("127.0.0.1", "shop.example")
+        for url, word, more, spoken in (
+            (elsewhere, "Offline", "Reconnects when the network is back.", "Offline"),
+            (server.url, r"Reconnecting in \d s", "", "Reconnecting"),
+        ):
+            await self.open(url)
+            await self.see("Live")
+            await self.command("Network.emulateNetworkConditions", offline=True, **network)
+            server.source.cut()
+            seen = await self.see(word)
+            self.assertEqual((seen["tooltip"], seen["spoken"]), (more, spoken))
+            await self.command("Network.emulateNetworkConditions", offline=False, **network)
+            await self.see("Live")
+
+    async def test_first(self) -> None:
+        """
+        From the first frame, nothing contradicts the rows: the status line, the level buttons, the
+        empty list and the title.
+        """
+        await self.start()
+        await self.command("Page.addScriptToEvaluateOnNewDocument", source=FRAMES)
+        server = self.page()
+        lines = "".join(event(n, f"ERROR line {n}") for n in (1, 2, 3))
+        server.source.answers.append(opens(f"{lines}: live\n\n"))
+        await self.open(server.url)
+        await self.until("window.frames_.some(([rows]) => rows === 3)")
+        await self.matches("#rate", "0/s")
+        server.source.send(event(4))
+        await self.until("window.frames_.some(([rows]) => rows === 4)")
+        for rows, shown, chips, empty, title in await self.run_("return window.frames_"):
+            seen = f"{rows} rows: {shown}, {chips}, {empty}"
+            self.assertRegex(shown, f"^{rows} events? kept" if rows else "^(0 events kept)?$", seen)
+            if rows or chips:
+                self.assertIn(f"All {rows}", chips, seen)
+            if rows:
+                self.assertIn(f"Error {min(rows, 3)}", chips, seen)
+            self.assertEqual(empty, "", seen)
+            self.assertEqual(title, "app.log", seen)
+
+    async def test_firstSearch(self) -> None:
+        """
+        With a search in the address, the page shows that nothing matches only after the search.
+        """
+        await self.start()
+        await self.command("Page.addScriptToEvaluateOnNewDocument", source=FRAMES)
+        server = self.page()
+        server.source.answers.append(opens(f"{event(1)}{event(2)}: live\n\n"))
+        await self.open(f"{server.url}?q=/line/")
+        await self.until("window.frames_.some(([rows]) => rows === 2)")
+        frames = await self.run_("return window.frames_")
+        self.assertEqual({empty for _, _, _, empty, _ in frames}, {""})
 
     async def test_silent(self) -> None:
         """

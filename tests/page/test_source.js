@@ -58,6 +58,7 @@ class Server {
 // Records the actions of its sources.
 class Page {
   did = [];
+  replayed = 0; // times that earlier events were complete
   states = [];
   source;
   intake = {
@@ -89,6 +90,10 @@ class Page {
     if (this.states.at(-1) !== name) {
       this.states.push(name);
     }
+  }
+
+  onReplayed() {
+    this.replayed += 1;
   }
 
   async until(condition) {
@@ -127,6 +132,33 @@ test("without earlier events, there is no marker", () =>
     page.source.toggle();
     await page.until(() => page.did.length === 1);
     equal(page.did, ["new"]);
+  }));
+
+test("earlier events may arrive until the first comment of each connection", () =>
+  withPage("file", async (page, server) => {
+    server.streams(["retry: 1\n\n", "id: 1\ndata: old\n\n", ": live\n\n: later\n\n"], {
+      staysOpen: false,
+    });
+    server.streams(["data: two\n\n"]);
+    const seen = [];
+    const { add } = page;
+    page.add = (entry) => {
+      seen.push(page.source.isReplaying);
+      return add.call(page, entry);
+    };
+    page.source.toggle();
+    await page.until(() => page.did.length === 4);
+    equal([seen, page.replayed], [[true, true], 1]);
+    page.source.toggle();
+    equal(page.source.isReplaying, false, "while it is off");
+  }));
+
+test("a source that keeps no events has no earlier ones", () =>
+  withPage("tick", async (page, server) => {
+    server.streams(["data: 1\n\n"]);
+    page.source.toggle();
+    await page.until(() => page.did.length === 1);
+    equal([page.source.isReplaying, page.replayed], [false, 0]);
   }));
 
 test("a source whose clients get their own events is not asked for a tail", () =>

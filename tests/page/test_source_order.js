@@ -28,6 +28,8 @@ class Page {
 
   onState() {}
 
+  onReplayed() {}
+
   get lines() {
     return this.groups.map(({ entries }) => entries.map(({ data }) => data));
   }

@@ -15,6 +15,7 @@ export class Connections {
   #told;
   #page;
   #left = []; // the streams that were connected when the page was left
+  #isChosen = false; // whether choose() was called
   #finder = null; // set until the sources are known
 
   // told: the server's data attributes for the page. page: see Source.
@@ -58,6 +59,7 @@ export class Connections {
   // Turns on exactly these sources, up to the limit; null for all. If none of them is known, the
   // server was restarted with other sources, and all are meant.
   choose(paths) {
+    this.#isChosen = true;
     const known = this.sources.filter(({ path }) => paths?.includes(path));
     const isAll = paths === null || (paths.length > 0 && known.length === 0);
     const on = new Set((isAll ? this.sources : known).slice(0, this.#most));
@@ -87,6 +89,16 @@ export class Connections {
 
   get isConnected() {
     return this.#states.every(({ name }) => LIVE.includes(name));
+  }
+
+  get isConnecting() {
+    const isNew = this.#finder === null && !this.#isChosen; // it will connect in a moment
+    return isNew || this.#states.some(({ name }) => name === "connecting");
+  }
+
+  // Whether events from before may still arrive.
+  get isReplaying() {
+    return this.#on.some((source) => source.isReplaying);
   }
 
   // Retries now.

@@ -14,10 +14,16 @@ export class Filter {
   #kept;
   #search;
   #asked = 0;
+  #open = new Set(); // questions that the search has not answered
 
   constructor(kept, search) {
     this.#kept = kept;
     this.#search = search;
+  }
+
+  // Whether `passing` will change when the search answers.
+  get isDeciding() {
+    return this.#open.size > 0;
   }
 
   get isOn() {
@@ -40,6 +46,7 @@ export class Filter {
     this.#asked += 1;
     const asked = this.#asked;
     const items = [...this.#kept.items]; // more may arrive before the answer
+    this.#open.clear(); // a search that was replaced does not answer
     this.#decide(items, (passes) => {
       if (asked !== this.#asked) {
         return;
@@ -95,7 +102,9 @@ export class Filter {
       return;
     }
     const groups = items.filter((item, i) => passes[i] && item.marker === undefined);
+    this.#open.add(groups);
     this.#search.ask(groups, (matching) => {
+      this.#open.delete(groups);
       let next = 0;
       items.forEach((item, i) => {
         if (passes[i] && item.marker === undefined) {

@@ -77,15 +77,18 @@ export class Footer {
     }
   }
 
-  showEmpty(isShown, state) {
+  hideEmpty() {
+    byId("empty").hidden = true;
+  }
+
+  // state: see emptyText().
+  showEmpty(state) {
     const empty = byId("empty");
-    empty.hidden = !isShown;
-    if (isShown) {
-      const { title, text, clears } = emptyText(state);
-      const [heading, sentence, button] = empty.children;
-      setText(heading, title);
-      setText(sentence, text);
-      button.hidden = !clears;
-    }
+    const { title, text, clears } = emptyText(state);
+    const [heading, sentence, button] = empty.children;
+    setText(heading, title);
+    setText(sentence, text);
+    button.hidden = !clears;
+    empty.hidden = false;
   }
 }

@@ -22,7 +22,6 @@ import { Search } from "./search/search.js";
 import { SearchField } from "./searchfield.js";
 import { View } from "./view.js";
 
-const COUNTING = 250; // the shortest time between two updates of the counts, in milliseconds
 const FLOOD = 200; // events per second, above which the page draws less
 const DRAWING_IN_FLOOD = 100; // the shortest time between two drawings, in milliseconds
 
@@ -66,7 +65,6 @@ class Page {
   #changed = new Set(); // groups and markers that must be filtered
   #isDrawn = true;
   #drawnAt = 0;
-  #countedAt = 0;
   #unseenHidden = 0; // live events since the page was hidden
   #hadTypes = false;
 
@@ -124,6 +122,12 @@ class Page {
       this.#count(); // the status line also shows the state
       this.#showTitle();
     }
+  }
+
+  // The server has sent a source's earlier events.
+  onReplayed() {
+    this.#isDrawn = false;
+    this.intake.request();
   }
 
   // Called by Choices and the controls.
@@ -197,10 +201,8 @@ class Page {
         this.#isDrawn = true;
         this.#drawnAt = now;
         this.list.draw();
+        this.#count(); // in the same frame, so that nothing contradicts the rows
       }
-    }
-    if (now - this.#countedAt >= COUNTING) {
-      this.#count();
     }
   }
 
@@ -220,7 +222,6 @@ class Page {
 
   // Updates all counts together.
   #count() {
-    this.#countedAt = performance.now();
     const { dropped } = this.kept;
     const items = this.filter.ofSources(this.kept.items);
     const levels = countLevels(items);
@@ -236,9 +237,18 @@ class Page {
     const { unseen, mode, newestFirst } = this.list;
     const errors = unseen.filter(isError).length;
     this.#footer.showPill(mode !== "following", unseen.length, errors, newestFirst);
-    const { isConnected, isStopped } = this.connections;
-    const state = { kept: events, isConnected, isStopped, more, ...this.told };
-    this.#footer.showEmpty(passing === 0, state);
+    this.#showEmpty(events, passing, more);
+  }
+
+  // Explains why there are no rows, as soon as that is known.
+  #showEmpty(kept, passing, more) {
+    const { isConnected, isConnecting, isReplaying, isStopped } = this.connections;
+    const isSearching = this.#changed.size > 0 || this.filter.isDeciding;
+    if (passing > 0 || (kept > 0 ? isSearching : isReplaying)) {
+      this.#footer.hideEmpty();
+    } else if (kept > 0 || !isConnecting) {
+      this.#footer.showEmpty({ kept, isConnected, isStopped, more, ...this.told });
+    }
   }
 
   // Updates the title once a second, or when its kind changes: browsers redraw the tab each time.

@@ -10,6 +10,8 @@ import { Stream } from "./stream.js";
 
 const RESET_WAIT = 300; // milliseconds to wait after a reconnection before reporting what was lost
 
+const OPEN = new Set(["open", "silent"]); // states of a stream
+
 // Kinds of sources that keep events, so that a client also gets events from before it connected.
 const KEPT = new Set(["file", "command", "stdin", "post"]);
 
@@ -19,13 +21,15 @@ export class Source {
   #groups = new Groups();
   #group = null; // the latest group
   #replaying = false;
+  #isRead = true; // whether the server has sent all earlier events
   #replayed = 0; // events since the connection was last opened
   #pending = null; // the marker that waits in case a reset follows
   #timer = 0;
   #page;
 
   // address: the URL of the stream. heartbeat: see Stream. page: has an intake, add(entry), which
-  // returns a group, join(group, entry), mark(marker) and onState().
+  // returns a group, join(group, entry), mark(marker), onState() and
+  // onReplayed().
   constructor({ path, kind, label, address }, heartbeat, page) {
     this.path = path;
     this.kind = kind;
@@ -34,7 +38,7 @@ export class Source {
     this.#page = page;
     const asked = KEPT.has(kind) ? `${address}?tail=${MOST_EVENTS}` : address;
     this.stream = new Stream(asked, heartbeat, page.intake, {
-      onState: () => page.onState(),
+      onState: () => this.#onState(),
       onOpen: (how) => this.#onOpen(how),
       onEvent: (event) => this.#onEvent(event),
       onComment: (text) => this.#onComment(text),
@@ -51,9 +55,21 @@ export class Source {
     }
   }
 
+  // Whether earlier events may still arrive.
+  get isReplaying() {
+    return !this.#isRead && OPEN.has(this.stream.state.name);
+  }
+
   // Forgets earlier events, which are not in the page any more.
   forget() {
     this.#group = null;
+  }
+
+  #onState() {
+    if (this.stream.state.name === "connecting") {
+      this.#isRead = !KEPT.has(this.kind);
+    }
+    this.#page.onState();
   }
 
   #onOpen({ seconds, hasID }) {
@@ -105,7 +121,13 @@ export class Source {
     }
   }
 
+  // Any comment shows that the server has sent the earlier events, even if a proxy has removed
+  // the first.
   #onComment(text) {
+    if (!this.#isRead) {
+      this.#isRead = true;
+      this.#page.onReplayed();
+    }
     if (text === "live" && this.#replaying) {
       this.#replaying = false;
       this.#sayPending();
