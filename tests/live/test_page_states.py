@@ -51,6 +51,16 @@ const note = () => {
 requestAnimationFrame(note);
 """
 
+#: Notes each text of the empty list that is shown, however briefly.
+EXPLAINED = """
+window.explained = [];
+addEventListener("DOMContentLoaded", () => {
+  const empty = document.getElementById("empty");
+  const note = () => empty.hidden || window.explained.push(empty.children[0].textContent);
+  new MutationObserver(note).observe(empty, { attributes: true, childList: true, subtree: true });
+});
+"""
+
 WAITING = ["Waiting for the first line", "Lines appear here as they are written to app.log."]
 NOT_CONNECTED = ["Not connected", "Reconnects automatically."]
 
@@ -222,13 +232,16 @@ class StateTests(PageCase):
         With a search in the address, the page shows that nothing matches only after the search.
         """
         await self.start()
-        await self.command("Page.addScriptToEvaluateOnNewDocument", source=FRAMES)
+        await self.command("Page.addScriptToEvaluateOnNewDocument", source=EXPLAINED)
         server = self.page()
         server.source.answers.append(opens(f"{event(1)}{event(2)}: live\n\n"))
-        await self.open(f"{server.url}?q=/line/")
-        await self.until("window.frames_.some(([rows]) => rows === 2)")
-        frames = await self.run_("return window.frames_")
-        self.assertEqual({empty for _, _, _, empty, _ in frames}, {""})
+        await self.open(f"{server.url}#q=/line/")
+        await self.matches("#shown", "2 of 2 events match.*")
+        self.assertEqual(await self.run_("return window.explained"), [])
+        server.source.answers.append(opens(f"{event(1)}: live\n\n"))
+        await self.open(f"{server.url}#q=/other/")
+        await self.until("window.explained.length > 0")
+        self.assertEqual(await self.run_("return window.explained[0]"), "No events match")
 
     async def test_silent(self) -> None:
         """
