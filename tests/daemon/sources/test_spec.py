@@ -132,8 +132,32 @@ class ArgumentTests(OptionsMixin):
         options = self.options("-p", "81", "/log=app.log", "--access-log", "--", "--", "true")
         self.assertEqual((options["access-log"], list(options.sources)), ("--", ["/log", "/"]))
         self.assertIn("a command must follow --", self.refusal("--public", "--"))
-        self.assertIn("command 'nosuch' was not found", self.refusal("--", "nosuch", "x"))
+        self.assertTrue(
+            self.refusal("--", "nosuch", "x").endswith("command 'nosuch' was not found")
+        )
         self.assertEqual(options.sources["/"].label, "true")
+
+    def test_shell(self) -> None:
+        """
+        If a missing command has characters of a shell, the error explains how to use one, otherwise
+        not.
+        """
+        for line in (
+            "a | b",
+            "a > b",
+            "a < b",
+            "a && b",
+            "a; b",
+            "a *",
+            "a $b",
+            "a ~",
+            "$a",
+            "~/a",
+        ):
+            self.assertIn("it runs without a shell", self.refusal(f"command:nosuch-{line}"), line)
+        for line in ("a", "a b -c --d=e", "a 'b c'"):
+            why = self.refusal(f"command:nosuch-{line}")
+            self.assertTrue(why.endswith("command 'nosuch-a' was not found"), why)
 
     def test_wrong(self) -> None:
         """

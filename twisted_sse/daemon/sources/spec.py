@@ -54,6 +54,10 @@ LABELS = {Kind.TICK: "Ticks", Kind.INPUT: "Standard input", Kind.POST: "Posted e
 #: not.
 CLOSE = 0.7
 
+#: Characters that mean something to a shell: pipes, redirections, several commands, patterns,
+#: variables, homes.
+_SHELL = frozenset("|><&;*$~")
+
 #: Characters that are not allowed in paths.
 _NOT_IN_PATHS = re.compile(r"[^A-Za-z0-9._~-]+")
 
@@ -301,6 +305,8 @@ def _split(line: str) -> list[str]:
     if not arguments:
         raise SourceError("it must name a command, such as command:'ping localhost'")
     if shutil.which(arguments[0]) is None:
+        if _SHELL.isdisjoint(line):
+            raise SourceError(f"command {arguments[0]!r} was not found")
         raise SourceError(
             f"command {arguments[0]!r} was not found; it runs without a shell: for "
             "pipes and variables, use command:'sh -c \"...\"'"
