@@ -21,7 +21,9 @@ help:
 	@echo 'make dist    the files of a release, in dist/'
 	@echo 'make clean   remove all that these commands made'
 
+# No shell around the daemon: make passes signals only to its own child.
 serve: .venv/.serve
+	@echo 'For another port: make serve PORT=8081'
 	$(bin)/twistd -n --pidfile= sse --port $(PORT) $(ARGS)
 
 test: .venv/.test

@@ -11,12 +11,13 @@ import re
 import select
 import signal
 import subprocess
+import sys
 import threading
 import time
 from typing import Any
 
 from tests.support.daemons import PATIENCE, SERVE, DaemonMixin, until
-from tests.support.requirements import needs
+from tests.support.requirements import ROOT, needs
 from twisted_sse.release import release
 
 
@@ -230,6 +231,20 @@ class ServeTests(DaemonMixin):
         for process in first, second:
             process.terminate()
             self.assertEqual(process.wait(PATIENCE), 0)
+
+    def test_make(self) -> None:
+        """
+        C{make serve} shows how to choose another port, which the error of the daemon does not.
+        """
+        first = self.spawn(*SERVE, "--port", str(self.port))
+        until(self.isListening)
+        binaries = f"bin={os.path.dirname(sys.executable)}"
+        make = ["make", "-C", str(ROOT), "-o", ".venv/.serve", binaries, "serve"]
+        result = self.run_(*make, f"PORT={self.port}")
+        self.assertIn(f"port {self.port} is already in use; stop the other", result.stderr)
+        self.assertIn("For another port: make serve PORT=8081\n", result.stdout)
+        first.terminate()
+        self.assertEqual(first.wait(PATIENCE), 0)
 
     def test_once(self) -> None:
         """
