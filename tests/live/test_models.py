@@ -262,6 +262,23 @@ class RelayMixin:
         self.assertEqual(self.program.log.count(self.refused), 3)
         self.assertEqual(self.program.log.count("Traceback"), 3)
 
+    async def test_noQuestion(self: Any) -> None:
+        """
+        A request without a question gets the status 400, and the model is not asked.
+        """
+        browser = await self.opened()
+        fetch = "fetch(arguments[0], arguments[1]).then(response => arguments[2](response.status))"
+        for url, body in (
+            (self.path, None),
+            (f"{self.path}?question=%ff", None),
+            *((self.path, body) for body in ("", "{}", "[]", "null", "{")),
+        ):
+            options = {} if body is None else {"method": "POST", "body": body}
+            status = await deferToThread(browser.execute_async_script, fetch, url, options)
+            self.assertEqual(status, 400, (url, body))
+        self.assertEqual(self.model.questions, [])
+        self.assertNotIn("Traceback", self.program.log)
+
     async def test_cut(self: Any) -> None:
         """
         If the model's answer is cut in the middle, so is ours, and the browser does not repeat the
