@@ -141,6 +141,7 @@ class StateTests(PageCase):
         self.assertEqual((seen["dot"], seen["empty"]), ("connecting", ["", ""]))
         server.source.answers.append(opens("retry: 600\n\n: live\n\n"))
         server.source.cut()
+        await self.until("!document.getElementById('empty').hidden")
         seen = await self.see("Live")
         self.assertRegex(seen.pop("tooltip"), r"^Connected since \d\d:\d\d:\d\d$")
         self.assertEqual(
