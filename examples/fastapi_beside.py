@@ -5,7 +5,7 @@ A FastAPI application that publishes to the daemon beside it: an order placed in
     $ twisted-sse serve post --port 8001 --publish-token file:token --origin http://127.0.0.1:8080
     $ EVENTS_TOKEN=$(cat token) python examples/fastapi_beside.py 8080
 
-Then open http://127.0.0.1:8080/ in two windows.  It needs FastAPI, uvicorn and httpx.
+Then open http://127.0.0.1:8080/ in two windows.  The example needs C{pip install fastapi uvicorn httpx}.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ document.forms[0].onsubmit = (event) => {
 
 @asynccontextmanager
 async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, Any]]:
-    # One client for the life of the application, so that its connections are reused.
+    # One client for the lifetime of the application, so that its connections are reused.
     headers = {"Authorization": f"Bearer {os.environ['EVENTS_TOKEN']}"}
     async with httpx.AsyncClient(base_url=EVENTS, headers=headers) as publisher:
         yield {"publisher": publisher}

@@ -3,7 +3,7 @@ A Flask application and its event stream in one process: an order placed in one 
 
     $ python examples/flask_beside.py 8080
 
-Then open http://127.0.0.1:8080/ in two windows.  It needs Flask.
+Then open http://127.0.0.1:8080/ in two windows.  The example needs C{pip install flask}.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ source.addEventListener("ordered", ({ data }) => {
 
 class Beside(Resource):
     """
-    The children of this resource, and the application for all other paths.
+    Serve the children of this resource, and the application at all other paths.
     """
 
     def __init__(self, wsgi: Any) -> None:
@@ -77,7 +77,7 @@ def site(pool: ThreadPool) -> Site:
 
 
 if __name__ == "__main__":
-    # A separate pool: the reactor's is stopped when responses are no longer possible.
+    # A separate pool: the reactor stops its own when responses are no longer possible.
     pool = ThreadPool(0, 20)
     pool.start()
     wanted = int(sys.argv[1]) if len(sys.argv) > 1 else 8080

@@ -1,11 +1,11 @@
 """
 A server of the Model Context Protocol over streamable HTTP: a tool that reports its progress, the server's
-own messages, and streams that a client resumes after a cut, without a gap or a duplicate.
+own messages, and streams that a client can resume without gaps or duplicates.
 
     $ python examples/mcp_server.py 8080
 
 Point your client to http://127.0.0.1:8080/mcp.  The revision is 2025-11-25, the last one with resuming.
-Clients of newer revisions use it, too.
+Clients of newer revisions can use it, too.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from twisted_sse import Channel, EventStream, EventStreamResource
 
 VERSIONS = ["2025-11-25", "2025-06-18"]
 
-#: Origins of web pages that may use the server.  Any page could otherwise, with DNS rebinding.
+#: Origins of web pages that may use the server.  Without this list, any page could, by DNS rebinding.
 ORIGINS: list[str] = []
 
 #: How long a result is kept after it was sent, and a session after its last request, in seconds.
@@ -45,7 +45,7 @@ class Messages:
     def __init__(self, name: str, clock: Any) -> None:
         self.name, self.count, self.clock = name, 0, clock
         self.answered: float | None = None
-        # Without the channel's own events, which the protocol does not know.
+        # Without the channel's own events, which are not part of the protocol.
         self.channel = Channel(reactor=clock, positionEvent=None, resetEvent=None)
         # A client that is cut off before the first message resumes from this one.
         self.publish("")
@@ -55,17 +55,17 @@ class Messages:
 
     def end(self) -> None:
         self.answered = self.clock.seconds()
-        # Connections end when they have carried all of it, including later ones.
+        # Each connection ends after the last message, and so does one that is opened later.
         self.channel.close()
 
     def publish(self, data: str) -> None:
-        # The ID names its stream: only that one is resumed.
+        # The ID contains the stream's name, so that only this stream is resumed.
         self.channel.publish(data, id=f"{self.name}-{self.count}")
         self.count += 1
 
     def connected(self, stream: EventStream) -> None:
-        # Each message goes to one connection.  The server may not know yet that an earlier one is
-        # dead.
+        # Each message goes to one connection.  The server may not know yet that an earlier
+        # connection is dead.
         for other in self.channel.streams:
             other.abort()
         isAnswer = stream.request.method == b"POST"
@@ -199,7 +199,7 @@ class Endpoint(Resource):
             return self.stream(request, session.unasked)
         messages = session.streams.get(lastEventID.partition("-")[0])
         if messages is None or lastEventID not in messages.channel.history:
-            return refuse(request, 400, "What came after this event is no longer kept")
+            return refuse(request, 400, "The events after this one are no longer kept")
         return self.stream(request, messages)
 
     def render_DELETE(self, request: Request) -> Any:
@@ -291,7 +291,7 @@ TOOLS: dict[str, tuple[str, Message, Tool]] = {
         count,
     ),
     "announce": (
-        "Tell all clients something",
+        "Send a message to all clients",
         {"type": "object", "properties": {"text": {"type": "string"}}, "required": ["text"]},
         announce,
     ),

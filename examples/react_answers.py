@@ -37,12 +37,12 @@ async def answer(request: Request) -> AsyncIterator[Event]:
     if request.getHeader("authorization") != "Bearer secret":
         raise Error(401, b"log in first")
     question = readQuestion(request)
-    # A client that was cut off repeats its request, with the number of its last word.
+    # After a lost connection, the client repeats its request with the number of its last word.
     had = int(stream.lastEventID) if stream.lastEventID.isdecimal() else 0
     if not had:
         news.publish(question, event="question")
     text = (
-        f"You asked: {question} That is a good question, whose answer takes more time than others."
+        f"You asked: {question} That is a good question, and the answer takes longer than others."
     )
     words = text.split()
     for number, word in enumerate(words[had:], had + 1):

@@ -1,11 +1,11 @@
 """
-The answer of a language model in the browser, as it is written, with OpenAI's package for asyncio.
+Show a language model's answer in the browser while the model writes it, with OpenAI's asyncio package.
 
     $ python examples/relay_llm.py 8080
 
-Open http://127.0.0.1:8080/ in a browser and ask.  C{OPENAI_API_KEY} is your key.  Any server with
-the same interface will do, such as your own: C{OPENAI_BASE_URL=http://localhost:11434/v1}, with its
-C{MODEL}.  It needs C{pip install openai}.
+Open http://127.0.0.1:8080/ in a browser and ask.  Set C{OPENAI_API_KEY} to your key.  For another
+server with the same interface, such as your own, set C{OPENAI_BASE_URL=http://localhost:11434/v1} and
+C{MODEL}.  The example needs C{pip install openai}.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ from twisted_sse.aio import fromAsyncio
 MODEL = os.environ.get("MODEL", "gpt-5-mini")
 
 log = Logger()
-# Your own server needs no key, but the package does.
+# Your own server may not need a key, but the package does.
 client = AsyncOpenAI(api_key=os.environ.get("OPENAI_API_KEY", "none"))
 
 
 async def answer(question: str) -> AsyncIterator[Event]:
     """
-    Ask the model.  This is an asyncio program: it awaits the objects of the package.
+    Ask the model.  This is asyncio code: it awaits the package's objects.
     """
     asked = await client.chat.completions.create(
         model=MODEL, messages=[{"role": "user", "content": question}], stream=True

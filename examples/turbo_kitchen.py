@@ -90,7 +90,7 @@ PAGE = """<!DOCTYPE html>
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <script type="module" src="https://cdn.jsdelivr.net/npm/@hotwired/turbo@8.0.23/dist/turbo.es2017-esm.js"></script>
 <script type="module">
-// After a 502 the browser gives up. A new element connects again, and gets the whole state.
+// After a 502, the browser gives up. A new element reconnects, and gets the whole state.
 setInterval(() => {
   const element = document.querySelector("turbo-stream-source");
   if (element?.streamSource?.readyState === EventSource.CLOSED) element.replaceWith(element.cloneNode());

@@ -34,7 +34,7 @@ class Upload(ProgressRequest):
 
 
 def uploadOf(request: Request) -> str | None:
-    # Chosen by the page at random, so that others cannot watch its uploads.
+    # The page chose it at random, so that others cannot watch its uploads.
     name = request.getHeader(b"upload-id")
     return None if name is None else name.decode("latin-1")
 
@@ -96,7 +96,7 @@ form.onsubmit = async (event) => {
   const headers = { "Upload-ID": id }, body = form.elements.file.files[0];
   const answer = await fetch("files", { method: "POST", headers, body }).catch((error) => error);
   if (!answer.ok) {
-    output.textContent = answer.status === 413 ? "The file is too large" : `It failed: ${answer.message ?? answer.status}`;
+    output.textContent = answer.status === 413 ? "The file is too large" : `The upload failed: ${answer.message ?? answer.status}`;
     source.close();
   }
 };

@@ -4,7 +4,7 @@ import { fetchEventSource } from "@microsoft/fetch-event-source";
 
 class Refused extends Error {}
 
-// The newest handler, so that a new one at each rendering does not open a new connection.
+// Keeps the newest handler, so that a new one at each rendering does not open a new connection.
 function useLatest(handler) {
   const latest = useRef(handler);
   useEffect(() => {
@@ -32,7 +32,7 @@ export function useEventStream(url, { method = "GET", headers, body, onEvent }) 
       headers,
       body,
       signal: controller.signal,
-      // By default it disconnects in hidden tabs, and repeats the request later.
+      // By default, fetch-event-source disconnects in hidden tabs, and repeats the request later.
       openWhenHidden: true,
       async onopen(response) {
         if (response.status === 204) {
@@ -85,7 +85,7 @@ export function useEventSource(url, types, onEvent) {
       source.onopen = () => setState("open");
       source.onerror = () => {
         setState("connecting");
-        // After a response such as 502 the browser gives up.
+        // After a response such as 502, the browser gives up.
         if (source.readyState === EventSource.CLOSED) timer = setTimeout(connect, 3000);
       };
       for (const name of [...names.split(","), "stream-position", "end"]) {
