@@ -321,9 +321,11 @@ class MenuTests(Paging):
             await self.choose(label)
 
             def found() -> list[Path]:
-                # Chromium reserves the name with an empty file, and moves the written one there.
+                # Chromium reserves the name with an empty file, writes into another one, and moves that
+                # there.  Either can be alone for a moment.
                 paths = list(folder.iterdir())
-                return paths if len(paths) == 1 and paths[0].stat().st_size > 0 else []
+                isWritten = len(paths) == 1 and paths[0].suffix != ".crdownload"
+                return paths if isWritten and paths[0].stat().st_size > 0 else []
 
             await until(found)
             [path] = found()
