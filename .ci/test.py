@@ -2,8 +2,8 @@
 C{make test}: the tests under pytest, with their coverage, and under trial those for which the
 runner matters.
 
-Two processors run, at the same time: the live tests under pytest, except those of the live page;
-and all other tests, the live page, then trial.
+Two processors run, at the same time: the live tests under pytest, except most of those that drive a
+browser; and all other tests, those in a browser, then trial.
 
 Arguments go to pytest; a part of the tests runs under pytest alone, without the requirement of full
 coverage.
@@ -25,9 +25,21 @@ from xml.etree import ElementTree
 #: Percent, both of lines and of branches.
 COVERAGE = 95
 
-#: The live tests of the live page, and how pytest leaves them out.
-PAGE = list(Path("tests/live").glob("test_page*.py"))
-WITHOUT_PAGE = [f"--ignore={path}" for path in PAGE]
+#: Most live tests that drive a browser: those of the live page, of the pages with others' scripts and of
+#: the documentation; and how pytest leaves them out.
+NAMES = [
+    "page*",
+    "datastar",
+    "htmx",
+    "models",
+    "react",
+    "reference",
+    "tables",
+    "turbo",
+    "tutorials",
+]
+BROWSER = [path for name in NAMES for path in Path("tests/live").glob(f"test_{name}.py")]
+WITHOUT_BROWSER = [f"--ignore={path}" for path in BROWSER]
 
 #: Lines of a failed test, and of trial's output, that are shown again at the end.
 LAST_LINES = 25
@@ -153,12 +165,12 @@ def main(arguments: list[str]) -> int:
         else:
             with ThreadPoolExecutor(1) as second:
                 others = second.submit(pytest, aside, "others", "--ignore=tests/live")
-                page = second.submit(pytest, aside, "page", *map(str, sorted(PAGE)))
+                browser = second.submit(pytest, aside, "browser", *map(str, sorted(BROWSER)))
                 trial = second.submit(aside, "twisted.trial", *forTrial())
                 results = {
-                    "pytest, live": pytest(run, "live", "tests/live", *WITHOUT_PAGE),
+                    "pytest, live": pytest(run, "live", "tests/live", *WITHOUT_BROWSER),
                     "pytest, others": others.result(),
-                    "pytest, page": page.result(),
+                    "pytest, browser": browser.result(),
                     "trial": trial.result(),
                 }
         run("coverage", "combine", "-q")

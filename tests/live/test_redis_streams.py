@@ -91,7 +91,7 @@ class ForeignTests(SidesTestCase):
         lines = self.flushLogged()
         self.assertEqual(len(lines), 3, lines)
         for line in lines:
-            self.assertIn("is no event", line)
+            self.assertIn("is not an event", line)
 
     async def test_strange(self) -> None:
         """

@@ -35,8 +35,8 @@ look();
 form.requestSubmit();
 """
 
-SHOWN = """return [window.seen, document.querySelector("progress").max,
-    document.querySelector("output").textContent]"""
+SHOWN = """const bar = document.querySelector("progress");
+return [[...window.seen, bar.value], bar.max, document.querySelector("output").textContent]"""
 
 SIZE = 300_000
 

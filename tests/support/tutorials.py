@@ -261,6 +261,18 @@ class Workplace:
         added = {"PATH": path, "HOME": str(self.folder), "TERM": "xterm"}
         return {**kept, **added, "PS1": _PROMPT, "PS2": "", "PYTHONDONTWRITEBYTECODE": "1"}
 
+    def isInUse(self) -> bool:
+        """
+        @return: whether a process works in the folder.
+        """
+        for link in Path("/proc").glob("[0-9]*/cwd"):
+            try:
+                if link.readlink().is_relative_to(self.folder):
+                    return True
+            except OSError:
+                pass  # it has ended, or is another user's
+        return False
+
     def here(self, text: str) -> str:
         """
         Adapt a text of the page to this folder and port.
@@ -291,7 +303,9 @@ class _Terminal:
     def __init__(self, place: Workplace) -> None:
         # Without the terminal's echo, everything read is output.
         begin = "stty -echo; exec bash --norc --noprofile --noediting -i"
-        program = f"import pty; pty.spawn(['sh', '-c', {begin!r}])"
+        # Ctrl-C works, even if these tests run in the background of a shell, where SIGINT is ignored.
+        interrupt = "signal.signal(signal.SIGINT, signal.SIG_DFL)"
+        program = f"import pty, signal; {interrupt}; pty.spawn(['sh', '-c', {begin!r}])"
         self._process = subprocess.Popen(
             [sys.executable, "-c", program],
             cwd=place.folder,
@@ -382,11 +396,13 @@ class Reader:
 
     def leave(self) -> None:
         """
-        Close the terminals.
+        Close the terminals, and wait until what was started in them has ended, which may still write
+        files.
         """
         for terminal in self._terminals.values():
             terminal.close()
         self._terminals.clear()
+        until(lambda: not self.place.isInUse())
 
     def _find(self, step: Step) -> None:
         def says() -> bool:
