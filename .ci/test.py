@@ -2,8 +2,8 @@
 C{make test}: the tests under pytest, with their coverage, and under trial those for which the
 runner matters.
 
-Two processors run, at the same time: the live tests under pytest, except most of those that drive a
-browser; and all other tests, those in a browser, then trial.
+Two processors run, at the same time: the live tests under pytest, except those of the live page and
+of the documentation's site; and all other tests, those two, then trial.
 
 Arguments go to pytest; a part of the tests runs under pytest alone, without the requirement of full
 coverage.
@@ -38,8 +38,8 @@ NAMES = [
     "turbo",
     "tutorials",
 ]
-BROWSER = [path for name in NAMES for path in Path("tests/live").glob(f"test_{name}.py")]
-WITHOUT_BROWSER = [f"--ignore={path}" for path in BROWSER]
+SITES = [path for name in NAMES for path in Path("tests/live").glob(f"test_{name}.py")]
+WITHOUT_SITES = [f"--ignore={path}" for path in SITES]
 
 #: Lines of a failed test, and of trial's output, that are shown again at the end.
 LAST_LINES = 25
@@ -165,12 +165,12 @@ def main(arguments: list[str]) -> int:
         else:
             with ThreadPoolExecutor(1) as second:
                 others = second.submit(pytest, aside, "others", "--ignore=tests/live")
-                browser = second.submit(pytest, aside, "browser", *map(str, sorted(BROWSER)))
+                sites = second.submit(pytest, aside, "sites", *map(str, sorted(SITES)))
                 trial = second.submit(aside, "twisted.trial", *forTrial())
                 results = {
-                    "pytest, live": pytest(run, "live", "tests/live", *WITHOUT_BROWSER),
+                    "pytest, live": pytest(run, "live", "tests/live", *WITHOUT_SITES),
                     "pytest, others": others.result(),
-                    "pytest, browser": browser.result(),
+                    "pytest, sites": sites.result(),
                     "trial": trial.result(),
                 }
         run("coverage", "combine", "-q")
