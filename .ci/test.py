@@ -25,19 +25,8 @@ from xml.etree import ElementTree
 #: Percent, both of lines and of branches.
 COVERAGE = 95
 
-#: Most live tests that drive a browser: those of the live page, of the pages with others' scripts and of
-#: the documentation; and how pytest leaves them out.
-NAMES = [
-    "page*",
-    "datastar",
-    "htmx",
-    "models",
-    "react",
-    "reference",
-    "tables",
-    "turbo",
-    "tutorials",
-]
+#: The live tests of the live page and of the documentation's site, and how pytest leaves them out.
+NAMES = ["page*", "reference", "tables"]
 SITES = [path for name in NAMES for path in Path("tests/live").glob(f"test_{name}.py")]
 WITHOUT_SITES = [f"--ignore={path}" for path in SITES]
 
