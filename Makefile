@@ -16,7 +16,7 @@ help:
 	@echo 'make test    all tests, with pytest and with trial (ARGS="-k channel" for pytest)'
 	@echo 'make check   lint, types, docs, installs, the other Pythons, the oldest Twisted'
 	@echo 'make docs    the documentation, in docs/_build/html'
-	@echo 'make bench   the figures, in half an hour (ARGS="--quick", ARGS="fanout storm")'
+	@echo 'make bench   the figures, in an hour (ARGS="--quick", ARGS="fanout storm")'
 	@echo 'make news    CHANGELOG.md out of newsfragments/'
 	@echo 'make dist    the files of a release, in dist/'
 	@echo 'make clean   remove all that these commands made'

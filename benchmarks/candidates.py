@@ -19,10 +19,25 @@ from tempfile import TemporaryDirectory
 
 from machine import LOAD, SERVER, Failed, family, freePort, running, waitFor
 
-__all__ = ["SERVERS", "Nchan", "Running", "Server", "floor", "ours", "plain"]
+__all__ = [
+    "HUB",
+    "SECRET",
+    "SERVERS",
+    "Mercure",
+    "Nchan",
+    "Running",
+    "Server",
+    "floor",
+    "ours",
+    "plain",
+]
 
 SERVERS = Path(__file__).resolve().parent / "servers"
 ROOT = SERVERS.parent.parent
+
+#: The path of a Mercure hub, and the key of its tokens.
+HUB = "/.well-known/mercure"
+SECRET = "x" * 32
 
 #: The time in seconds that a server may take to find another.
 PATIENCE = 20
@@ -56,7 +71,8 @@ class Server:
         number of streams.
     @ivar modes: its modes, all or some of these: C{timer}, a timer for each connection; C{fanout},
         one event to all; C{rooms}, each event to the clients that have chosen its topic; C{idle},
-        nothing; C{post}, publish posted events.  Ours and plain Twisted have more.
+        nothing; C{post}, publish posted events; C{hub}, a Mercure hub.  Ours and plain Twisted have
+        more.
     @ivar environment: its environment variables.
     @ivar path: the path of its stream, and for posting.
     """
@@ -163,6 +179,40 @@ class Nchan(Server):
             with running(command, processor) as process:
                 waitFor(process, port)
                 yield Running(process, port, path, family(process.pid))
+
+
+@dataclass(frozen=True)
+class Mercure(Server):
+    """
+    The hub that the Mercure protocol comes from, and a publisher.
+
+    @ivar history: whether it keeps events in its file.
+    """
+
+    history: bool = False
+
+    @contextmanager
+    def running(self, mode: str, rate: float = 0, streams: int = 0) -> Iterator[Running]:
+        """
+        Run it while the context is open.  The publisher runs on the load's processor.
+        """
+        port, admin = freePort(), freePort()
+        text = (SERVERS / "mercure.conf").read_text(encoding="utf-8")
+        with TemporaryDirectory() as folder, ExitStack() as stack:
+            kept = f"bolt {{\npath {folder}/updates.db\nsize 1000\n}}"
+            transport = kept if self.history else "local"
+            text = text.format(port=port, admin=admin, key=SECRET, transport=transport)
+            Path(folder, "Caddyfile").write_text(text, encoding="utf-8")
+            command = [*self.command, "run", "--config", f"{folder}/Caddyfile"]
+            # It uses all processors that it sees: one.  Its own files go to the same folder.
+            environment = {"XDG_CONFIG_HOME": folder, "XDG_DATA_HOME": folder, "HOME": folder}
+            process = stack.enter_context(running(command, SERVER, environment))
+            waitFor(process, port)
+            if mode == "hub":
+                publisher = [sys.executable, str(SERVERS / "update.py"), str(port), str(admin)]
+                publisher += [f"{rate:.6g}", str(streams)]
+                stack.enter_context(running(publisher, LOAD))
+            yield Running(process, port, self.path, family(process.pid))
 
 
 def ours() -> Server:

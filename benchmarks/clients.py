@@ -263,7 +263,7 @@ def clients(bench: Bench) -> Section:
     for what, send, body, events in (
         (f"chunks of {CHUNK_SIZE // 1024} KiB", flood, inChunks(), many),
         ("a chunk for each event", flood, oneByOne(), many),
-        (f"{RATE:,} events a second, each by itself", drip, oneByOne(), few),
+        (f"{RATE:,} events a second, each sent alone", drip, oneByOne(), few),
     ):
         found = bench.inTurn(
             f"clients, {what}", {name: partial(oneRun, name, send, body, events) for name in names}
@@ -283,9 +283,11 @@ def clients(bench: Bench) -> Section:
     tables.append(memory(bench))
     return Section(
         "Reading: clients for Python",
-        f"Over a connection on this machine, the client reads {many:,} events of {EVENT_SIZE} bytes as"
-        f" fast as it can, in two kinds of chunks. Then it reads {RATE:,} a second, one at a time. Each"
-        " client is used as documented, and only counts events.",
+        f"Over a connection on this machine, each client reads {many:,} events of {EVENT_SIZE} bytes as"
+        f" fast as it can: first in chunks of {CHUNK_SIZE // 1024} KiB, then with a chunk for each event."
+        f" Then it reads {RATE:,} a second, each sent alone. Each client is used as documented, and only"
+        " counts events. launchdarkly-eventsource and httpx-sse block their thread; twisted-sse and"
+        " aiohttp-sse-client share it with other work. The last table is from a single run.",
         tables,
     )
 
@@ -295,7 +297,7 @@ def memory(bench: Bench) -> Table:
     Check whether the memory of our client grows.
     """
     marks = [2 * bench.scale.followed, 20 * bench.scale.followed]
-    table = Table(["events that twisted-sse has read", "resident kB", "growth"])
+    table = Table(["events read by twisted-sse", "resident memory, KiB", "growth"])
     try:
         first, last = serve("twisted-sse", flood, inChunks(), marks)
     except Failed as error:

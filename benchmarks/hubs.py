@@ -7,12 +7,14 @@ from __future__ import annotations
 import json
 import sys
 import time
+from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from functools import partial
 from urllib.parse import quote, urlencode
 
 from bench import Bench
-from candidates import ROOT, SERVERS, Server
+from candidates import HUB, ROOT, SECRET, SERVERS, Mercure, Server
 from jwt import encode
 from load import Sample, readSample, runLoad, startLoad
 from machine import Failed, ask, readLine
@@ -30,9 +32,7 @@ WATCHERS = 10
 #: A server has failed if its clients are not connected after this number of seconds.
 PATIENCE = 60
 
-PATH = "/.well-known/mercure"
 FORM = "application/x-www-form-urlencoded"
-SECRET = "x" * 32
 
 
 def paths(path: str, *rooms: str) -> list[str]:
@@ -62,20 +62,35 @@ def hubs(bench: Bench) -> Section:
     Subscribers of a hundred topics, each event about one of them.
     """
     command = [sys.executable, str(SERVERS / "hub.py")]
-    environment = {"PYTHONPATH": str(ROOT)}
-    server = Server("twisted-sse", "this checkout", command, environment=environment, path=PATH)
+    environment = {"PYTHONHUB": str(ROOT)}
+    server = Server("twisted-sse", "this checkout", command, environment=environment, path=HUB)
     return Section(
         "A hub",
-        f"Each event of {SIZE} bytes has one of {TOPICS} topics, and goes to one subscriber in {TOPICS}."
+        f"In the first table, each event of {SIZE} bytes has one of {TOPICS} topics, and goes to one subscriber in {TOPICS}."
         f" There are {bench.scale.deliveries * 2:,} deliveries a second in all. Half of the hub's"
         " subscribers select their topic with a URI template; in nchan, each topic is a channel."
         "\n\n"
-        f"{PUBLISHERS} publishers send forms and wait for each response; for our hub, they also send a"
-        " token. Plain Twisted reads the form and responds.\n\n"
-        f"Clients that reconnect have missed one event. With presence, {WATCHERS} clients are notified"
-        " of each of them.",
+        f"In the second, {PUBLISHERS} publishers send forms and wait for each response. To the hub of"
+        " twisted-sse and to Mercure, they also send a token. Plain Twisted reads the form and"
+        " responds.\n\n"
+        "In the third, all clients of the hub of twisted-sse reconnect, and each has missed one event."
+        f" With presence, {WATCHERS} other clients are notified of each of them. The reactor is blocked"
+        " mostly by Python's garbage collector, which examines all objects whenever their number has"
+        " grown by a quarter.\n\n"
+        "The hub and the channel keep 1,000 events in memory. nchan keeps none; Mercure keeps none, or"
+        " 1,000 in a file, and has the same subscribers as the hub.",
         [delivered(bench, server), published(bench, server), returning(bench, server)],
     )
+
+
+def mercures(bench: Bench) -> Iterator[tuple[str, Server]]:
+    """
+    List the other Mercure hub without and with a history, by name.
+    """
+    for peer in bench.peers:
+        if isinstance(peer, Mercure):
+            yield f"{peer.name}, no history", peer
+            yield f"{peer.name}, history in its file", replace(peer, history=True)
 
 
 def delivered(bench: Bench, server: Server) -> Table:
@@ -86,15 +101,19 @@ def delivered(bench: Bench, server: Server) -> Table:
     """
     streams = bench.scale.streams[1] * 2
     rate = bench.scale.deliveries * 2 / (streams / TOPICS)
-    channel = "a channel, topics"
+    channel = "twisted-sse, a channel with topics"
     candidates = {
         channel: partial(
             bench.measure, server, "topics", streams, rate, None, paths("/", "messages")
         ),
-        "the hub, topics and templates": partial(
-            bench.measure, server, "hub", streams, rate, None, paths(PATH, "messages", "{what}")
+        "twisted-sse, the hub": partial(
+            bench.measure, server, "hub", streams, rate, None, paths(HUB, "messages", "{what}")
         ),
     }
+    for name, mercure in mercures(bench):
+        candidates[name] = partial(
+            bench.measure, mercure, "hub", streams, rate, None, paths(HUB, "messages", "{what}")
+        )
     rooms = [part for number in range(TOPICS) for part in ("-p", f"/sub/{number}")]
     for peer in bench.peers:
         if "rooms" in peer.modes:
@@ -108,7 +127,7 @@ def delivered(bench: Bench, server: Server) -> Table:
             "CPU µs per delivery",
             "x channel",
             "99 % within, ms",
-            "kB each",
+            "KiB per subscriber",
         ]
     )
     for name, mine in samples.items():
@@ -127,13 +146,15 @@ def published(bench: Bench, server: Server) -> Table:
     token = encode({"mercure": {"publish": ["*"]}}, SECRET, "HS256")
     candidates = {
         "plain Twisted": partial(oneRun, bench, bench.plain, FORM, form(), 1),
-        "the hub": partial(oneRun, bench, server, FORM, form(), 1, token),
+        "twisted-sse, the hub": partial(oneRun, bench, server, FORM, form(), 1, token),
     }
     for peer in bench.peers:
         if "post" in peer.modes:
             candidates[peer.name] = partial(oneRun, bench, peer, FORM, form(), 1)
+    for name, mercure in mercures(bench):
+        candidates[name] = partial(oneRun, bench, mercure, FORM, form(), 1, token)
     samples = bench.inTurn("publish", candidates)
-    table = Table(["", "updates/s", "x plain Twisted", "CPU µs per update"])
+    table = Table(["server", "events/s", "x plain Twisted", "CPU µs per event"])
     plain = samples.get("plain Twisted")
     for name, mine in samples.items():
         rate, us = spread(mine, "rate", 0), spread(mine, "us", 1)
@@ -162,8 +183,8 @@ def returning(bench: Bench, server: Server) -> Table:
             "accepted a second",
             "x without",
             "CPU µs per client",
-            "reactor blocked at most, ms",
-            "garbage collected at most, ms",
+            "longest block of the reactor, ms",
+            "longest garbage collection, ms",
         ]
     )
     for name, mine in samples.items():
@@ -193,7 +214,7 @@ def comeBack(bench: Bench, server: Server, mode: str) -> Sample:
                 if time.monotonic() > deadline:
                     raise Failed("those who watch are not there")
                 time.sleep(0.1)
-        options = [*paths(PATH, "messages"), "-i", told["id"], "-e", "1"]
+        options = [*paths(HUB, "messages"), "-i", told["id"], "-e", "1"]
         said = runLoad(bench.programs, running, streams, PATIENCE, options)
         if mode == "presence":
             readSample(watching)

@@ -104,7 +104,7 @@ def installed(name: str) -> str | None:
     The version of a package, or L{None}.
     """
     if name == "twisted-sse":
-        return "this checkout"
+        return "this version"
     try:
         return version(name)
     except PackageNotFoundError:
@@ -138,7 +138,7 @@ def parsers(bench: Bench) -> Section:
     found = bench.inTurn(
         "parsers", {name: partial(oneRun, name, size) for name in versions if versions[name]}
     )
-    table = Table(["parser", "MB/s", "events/s", "times the CPU of ours", "version"])
+    table = Table(["parser", "MB/s", "events/s", "CPU time, x ours", "version"])
     for name, samples in found.items():
         table.rows.append(
             [
@@ -152,7 +152,8 @@ def parsers(bench: Bench) -> Section:
     return Section(
         "Reading: parsers for Python",
         f"Each parser reads {size / 1e6:.0f} MB of events of {EVENT_SIZE} bytes from memory, in chunks"
-        f" of {CHUNK_SIZE // 1024} KiB.",
+        f" of {CHUNK_SIZE // 1024} KiB. Rates are per second of CPU time. httpx-sse reads from a response"
+        " of httpx, which is included.",
         [table],
     )
 

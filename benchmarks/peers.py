@@ -2,23 +2,24 @@
 The servers of other projects, and how they are installed.
 
 Their packages are installed below C{.bench}, which shares nothing with the environment of the
-project; only nginx comes from Debian.  Servers that cannot be installed are left out, and the
-report has the reason.
+project; only nginx comes from Debian, and Mercure must be installed already.  Servers that cannot be
+installed are left out, and the report has the reason.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from candidates import ROOT, SERVERS, Nchan, Server
+from candidates import HUB, ROOT, SERVERS, Mercure, Nchan, Server
 
-__all__ = ["PEERS", "gather"]
+__all__ = ["PEERS", "gather", "output"]
 
 #: The folder of the installed servers.
 FOLDER = ROOT / ".bench"
@@ -65,11 +66,14 @@ def install(*command: str | Path, **environment: str) -> None:
 
 def output(*command: str | Path) -> str:
     """
-    @return: the output of a command; nothing if it fails.
+    @return: the output of a command; nothing if it fails or does not exist.
     """
-    done = subprocess.run(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
-    )
+    try:
+        done = subprocess.run(
+            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+        )
+    except FileNotFoundError:
+        return ""
     return done.stdout.strip() if done.returncode == 0 else ""
 
 
@@ -95,6 +99,19 @@ def nchan() -> Server:
         ["nginx", "-e", "stderr", "-g", f"load_module {NCHAN};"],
         modes=("fanout", "idle", "post", "rooms"),
     )
+
+
+def mercure() -> Server:
+    """
+    A hub for the Mercure protocol, in Go.
+    """
+    program = shutil.which("mercure")
+    if program is None:
+        raise LeftOut("not installed (https://mercure.rocks/docs/hub/install)")
+    # It prints "Mercure.rocks v0.24.2 Caddy v2.11.3" and more.
+    release = re.search(r"Mercure\S* v([\d.]+)", output(program, "version"))
+    number = release[1] if release else "?"
+    return Mercure("Mercure", number, [program], modes=("hub",), path=HUB)
 
 
 def betterSSE() -> Server:
@@ -159,6 +176,7 @@ PEERS: dict[str, Callable[[], Server]] = {
     "better-sse": betterSSE,
     "aiohttp-sse": aiohttpSSE,
     "sse-starlette": sseStarlette,
+    "mercure": mercure,
 }
 
 

@@ -68,12 +68,12 @@ def replays(bench: Bench) -> Section:
         [
             f"{streams:,} clients",
             "CPU \N{MICRO SIGN}s per client",
-            "x memory",
-            "seconds",
-            "reactor blocked at most, ms",
+            "x in memory",
+            "seconds for all",
+            "longest block of the reactor, ms",
         ]
     )
-    for ids, text in (1, "from one ID"), (MISSED, f"from {MISSED:,} IDs"):
+    for ids, text in (1, "the same ID for all"), (MISSED, "an ID each"):
         candidates = {
             f"{where}, {text}": partial(resume, bench, mode, ids, streams)
             for mode, where in MODES.items()
@@ -86,8 +86,8 @@ def replays(bench: Bench) -> Section:
             table.rows.append([name, *cost, spread(samples, "seconds", 2), held])
     return Section(
         "Clients that resume from a store",
-        f"Each client has missed {MISSED:,} events of 100 bytes or more, and sends the same"
-        " `Last-Event-ID` as all others or its own. With a store, only the newest 100 events are also in"
-        " memory. Redis shares the load generator's processor.",
+        f"Each client has missed at least {MISSED:,} events of 100 bytes. Either all clients send the"
+        " same `Last-Event-ID`, or each sends its own. With a store, only the newest 100 events are also"
+        " in memory. Redis shares the load generator's processor.",
         [table],
     )

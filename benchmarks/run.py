@@ -16,9 +16,11 @@ from __future__ import annotations
 
 import argparse
 import platform
+import re
 import shlex
+import sqlite3
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -32,7 +34,7 @@ from load import build
 from machine import Failed, describe, prepare
 from page import page
 from parser import parsers
-from peers import PEERS, gather
+from peers import PEERS, gather, output
 from processes import processes
 from publish import publish
 from replays import replays
@@ -57,6 +59,18 @@ EVERY = {
 }
 
 
+def programs() -> Iterator[str]:
+    """
+    List the programs that some cases use, with their versions.
+    """
+    yield f"SQLite {sqlite3.sqlite_version}"
+    for name, command in ("Redis", "redis-server"), ("Chromium", "chromium"):
+        # They print "Redis server v=7.0.15 sha=..." and "Chromium 156.0.7000.1 built on Debian ...".
+        found = re.search(r"\d+\.[\d.]*\d", output(command, "--version"))
+        if found:
+            yield f"{name} {found[0]}"
+
+
 def introduce(bench: Bench, leftOut: Mapping[str, str]) -> str:
     """
     Describe the measurement, its time and its machine.
@@ -68,15 +82,15 @@ def introduce(bench: Bench, leftOut: Mapping[str, str]) -> str:
         command += f" ARGS={shlex.quote(shlex.join(sys.argv[1:]))}"
     today = datetime.now().astimezone().date()
     runs = bench.scale.runs
-    which = f"the median of {runs} runs, with the lowest and highest" if runs > 1 else "of one run"
+    which = f"the median of {runs} runs" if runs > 1 else "from one run"
     python = f"{platform.python_implementation()} {platform.python_version()}"
     lines = [f"`{command}` on {today}; {describe()}; {python}, Twisted {version('Twisted')}."]
     lines.append(
-        f"The server runs on one processor, the load generator on another. Each figure is {which}."
+        "Unless a section says otherwise, the server runs on one processor, the load generator on"
+        f" another, and each figure is {which}."
     )
-    if bench.peers:
-        peers = "; ".join(f"{server.name} {server.version}" for server in bench.peers)
-        lines.append(f"Measured in the same run: {peers}.")
+    measured = [f"{server.name} {server.version}" for server in bench.peers]
+    lines.append(f"Measured in the same run: {'; '.join([*measured, *programs()])}.")
     lines.extend(f"Left out: {name}, {why}." for name, why in leftOut.items())
     return "\n\n".join(lines) + "\n"
 

@@ -303,13 +303,13 @@ def shared(bench: Bench) -> Section:
     lateness = bench.inTurn(
         "redis",
         {
-            "published by another process": partial(late, bench, byProgram),
-            "posted to another server": partial(late, bench, byHTTP),
+            "with `publish` in another process": partial(late, bench, byProgram),
+            "by a POST to another server": partial(late, bench, byHTTP),
             **{
-                f"{peer.name}, posted to another server": partial(lateNchan, bench, peer)
+                f"{peer.name}, by a POST to another server": partial(lateNchan, bench, peer)
                 for peer in peers
             },
-            "added by another program": partial(late, bench, byWriter),
+            "added to Redis by another program": partial(late, bench, byWriter),
         },
     )
     first = Table(
@@ -319,8 +319,10 @@ def shared(bench: Bench) -> Section:
         half, most = spread(samples, "p50_ms", 2), spread(samples, "p99_ms", 2)
         rate, us = middle(samples, "rate", 0), spread(samples, "us_event", 1)
         first.rows.append([name, rate, half, most, us])
-    followed = bench.inTurn("redis", {"missed events": partial(follow, bench)})
-    second = Table(["followed", "events/s", "CPU µs per event", "reactor blocked at most, ms"])
+    followed = bench.inTurn("redis", {"catches up on missed events": partial(follow, bench)})
+    second = Table(
+        ["one process", "events/s", "CPU µs per event", "longest block of the reactor, ms"]
+    )
     for name, samples in followed.items():
         rate, us = spread(samples, "rate", 0), spread(samples, "cpu_us", 1)
         second.rows.append([name, rate, us, middle(samples, "held_ms", 1)])
@@ -330,26 +332,29 @@ def shared(bench: Bench) -> Section:
     publishers = bench.inTurn(
         "redis, publish",
         {
-            f"`publish`, {IN_FLIGHT} in a turn": partial(published, bench, "plenty"),
-            f"`publishAndWait`, {IN_FLIGHT} in flight": partial(published, bench, "wait"),
+            f"with `publish`, {IN_FLIGHT} per turn of the reactor": partial(
+                published, bench, "plenty"
+            ),
+            f"with `publishAndWait`, {IN_FLIGHT} waiting": partial(published, bench, "wait"),
             "over HTTP": one,
-            f"over HTTP, {BATCH} in a request": partial(
+            f"over HTTP, {BATCH} per request": partial(
                 posted, bench, "application/x-ndjson", batch, BATCH
             ),
             **{f"{peer.name}, over HTTP": partial(postedNchan, bench, peer) for peer in peers},
         },
     )
-    third = Table(["published", "events/s", "CPU µs per event"])
+    third = Table(["one process publishes", "events/s", "CPU µs per event"])
     for name, samples in publishers.items():
         third.rows.append([name, spread(samples, "rate", 0), spread(samples, "us", 1)])
     return Section(
         "Several processes: Redis",
-        f"One process serves a stream. Events of {SIZE} bytes arrive from another process through a Redis"
-        " server. Redis and the publisher share the load generator's processor. Missed events are added"
-        " while the process is suspended; it then reads them as fast as it can, without clients."
-        " A process that publishes also follows its own events.",
+        f"In the first table, events of {SIZE} bytes reach one client through Redis from another process,"
+        " and the CPU time is that of the process that serves the client. In the second, a process"
+        " without clients catches up on events that were added while it was suspended. In the third, one"
+        " process publishes as much as it can, and also receives its own events. Redis, which writes"
+        " nothing to disk, and the other programs share the load generator's processor.",
         [first, second, third],
-        ["nchan forwards events to the servers that have subscribers, and keeps nothing."]
+        ["nchan only forwards events to the servers that have subscribers, and stores none."]
         if peers
         else [],
     )

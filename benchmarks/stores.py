@@ -161,10 +161,10 @@ def stores(bench: Bench) -> Section:
         [
             "`synchronous`, events in flight",
             "stored, events/s",
-            "wait, ms",
+            "average time until stored, ms",
             "CPU µs per event",
             "events per transaction",
-            "reactor blocked at most, ms",
+            "longest block of the reactor, ms",
         ]
     )
     for name, samples in found.items():
@@ -180,9 +180,11 @@ def stores(bench: Bench) -> Section:
         )
     return Section(
         "Storing: SQLite",
-        "Events of 100 bytes are appended one at a time to a log of `SQLiteStore`, which keeps the newest"
-        " 100,000. The CPU time includes creating the events and receiving the answers. Delays of the"
-        " reactor are measured in real time, so other programs on the machine add to them.",
+        "Each event of 100 bytes is appended to a log of `SQLiteStore` by a separate call. The log keeps"
+        " the newest 100,000. Events in flight are appended, but not stored yet. With `full`, each"
+        " transaction waits until it is on the disk. The CPU time includes making the events and"
+        " receiving the results. Delays of the reactor are measured in real time, so other programs on"
+        " the machine add to them. The program runs alone, without a load generator.",
         [table],
     )
 

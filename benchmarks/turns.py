@@ -143,21 +143,25 @@ def worst() -> dict[str, Callable[[], Iterable[bytes]]]:
     return {
         "4 MiB of comments, in 4 KiB of gzip": lambda: packed(gzip.compress(b":\n" * 2**21)),
         "16 MiB of tiny events, in gzip": lambda: packed(gzip.compress(b"data\n\n" * (2**24 // 6))),
-        "100,000 empty members of gzip": lambda: packed(gzip.compress(b"") * 100_000),
+        "100,000 empty gzip members": lambda: packed(gzip.compress(b"") * 100_000),
         "4 MiB of comments": lambda: plain(*[b":\n" * 2**15] * 64),
         "8 MiB of blank lines": lambda: plain(*[b"\n" * 2**16] * 128),
         "8 MiB of tiny events": lambda: plain(*[b"data\n\n" * 10_000] * 140),
         "an event of 16 MiB in one line": lambda: plain(b"data: ", *ascii_, b"\n\n"),
-        "the same with an emoji at its end": lambda: plain(b"data: ", *ascii_, wide, b"\n\n"),
+        "the same event with an emoji at its end": lambda: plain(b"data: ", *ascii_, wide, b"\n\n"),
         "an event of 16 MiB of emoji": lambda: plain(b"data: ", *[wide * 2**14] * 254, b"\n\n"),
         "an event of 16 MiB of tiny lines": lambda: plain(*[b"data:ab\n" * 2**13] * 254, b"\n"),
         "an ID of 16 MiB": lambda: plain(b"id: ", *ascii_, b"\ndata\n\n"),
         "a million chunks of one byte": lambda: chunked(b"1\r\n:\r\n", 1_000_000),
-        "the same with extensions": lambda: chunked(b"1;a\r\n:\r\n", 1_000_000),
-        "64 KiB of quotes in Content-Type": lambda: header(b"Content-Type", b'\\"' * 2**15),
-        "64 KiB of commas in Content-Type": lambda: header(b"Content-Type", b"," * 2**16),
-        "a Location of 64 KiB": lambda: header(b"Location", b"/a" * 2**15, b"302 Found"),
-        "a Retry-After of 64 KiB": lambda: header(b"Retry-After", b"a " * 2**15, b"503 Busy"),
+        "a million chunks of one byte, with chunk extensions": lambda: chunked(
+            b"1;a\r\n:\r\n", 1_000_000
+        ),
+        "64 KiB of quotes in `Content-Type`": lambda: header(b"Content-Type", b'\\"' * 2**15),
+        "64 KiB of commas in `Content-Type`": lambda: header(b"Content-Type", b"," * 2**16),
+        "a `Location` header of 64 KiB": lambda: header(b"Location", b"/a" * 2**15, b"302 Found"),
+        "a `Retry-After` header of 64 KiB": lambda: header(
+            b"Retry-After", b"a " * 2**15, b"503 Busy"
+        ),
         "50,000 headers": lambda: [HEAD + b"a:\r\n" * 50_000],
         "10,000 responses with status 100": lambda: [b"HTTP/1.1 100 Continue\r\n\r\n" * 10_000],
     }
@@ -199,7 +203,7 @@ def turns(bench: Bench) -> Section:
     """
     The case: the worst that a server can do, one by one.
     """
-    table = Table(["what the server sends", "longest turn, ms", "memory, MB"])
+    table = Table(["what the server sends", "longest turn, ms", "memory, MiB"])
     for name, make in worst().items():
         found = bench.inTurn("turns", {name: partial(oneRun, make)})
         samples = found.get(name, [])
@@ -210,10 +214,10 @@ def turns(bench: Bench) -> Section:
         table.rows.append([name, *figures])
     return Section(
         "Reading: the worst that a server can do",
-        "The client reads over a connection on this machine, with a callback for comments. Turns of the"
-        " reactor are measured in CPU time; Python's garbage collector skips the imported modules."
-        " Memory is the client's peak, minus its memory before. Each figure is the lowest of all runs,"
-        " because other programs can only lengthen the longest turn.",
+        "The client of twisted-sse reads over a connection on this machine, with a callback for comments."
+        " Turns of its reactor are measured in CPU time, without the garbage collection of modules"
+        " imported before. Memory is the client's peak, minus its peak before it connects. Each figure is"
+        " the lowest of all runs, because other programs can only lengthen the longest turn.",
         [table],
     )
 

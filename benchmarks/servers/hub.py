@@ -24,6 +24,7 @@ from urllib.parse import quote
 
 from jwt import encode
 from pace import makeData
+from rooms import PATH, SECRET, TOPICS
 from serving import publishing, say, serve, whenThere
 from turns import Hold
 from twisted.web.resource import Resource
@@ -33,11 +34,6 @@ from twisted_sse import Channel, Event, EventStreamResource
 from twisted_sse.guard import LimitedRequest
 from twisted_sse.hub import Hub
 from twisted_sse.hub.subscribe import byQuery
-
-SECRET = "x" * 32
-PATH = "/.well-known/mercure"
-
-TOPICS = [f"https://example.com/rooms/{number}/messages" for number in range(100)]
 
 #: The number of events for reconnecting clients.
 KEPT = 1000
