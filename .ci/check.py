@@ -42,7 +42,8 @@ OLDEST = ["Twisted==24.3.0", "pyOpenSSL<24.3"]
 #: minutes.
 MARKERS = (
     "not browser and not curl and not deploy and not docs and not faketime and not firefox"
-    " and not go and not node and not php and not processes and not redis and not root"
+    " and not go and not node and not packages and not php and not processes and not redis"
+    " and not root"
 )
 
 #: The same, and a few seconds of Redis: the contract of a store, over real connections.

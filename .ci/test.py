@@ -67,14 +67,15 @@ def aside(*arguments: str) -> bool:
 def forTrial() -> Iterator[str]:
     """
     Find the tests that trial runs, too: all in memory, and those over sockets that need nothing
-    else, neither a browser nor another program.  The others do not depend on the runner: under
-    pytest, too, trial's C{TestCase} runs the reactor and checks what is left in it.
+    else.  The others do not depend on the runner: under pytest, too, trial's C{TestCase} runs the
+    reactor and checks what is left in it; and tests of the daemon as a process have no reactor.
 
     @return: their files.
     """
     for path in sorted(Path("tests").rglob("test_*.py")):
-        needed = re.findall(r"@needs\((.*)\)", path.read_text(encoding="utf-8"))
-        if set(re.findall(r"\w+", " ".join(needed))) <= {"network"}:
+        text = path.read_text(encoding="utf-8")
+        needed = re.findall(r"@needs\((.*)\)", text)
+        if set(re.findall(r"\w+", " ".join(needed))) <= {"network"} and "DaemonMixin" not in text:
             yield str(path)
 
 

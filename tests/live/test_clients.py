@@ -120,14 +120,11 @@ def greet(stream: Any) -> None:
     stream.send("hello", id="1", event="greeting")
 
 
-@needs("network")
+@needs("network", "packages")
 class HttpxTests(LiveTestCase):
     """
     Tests for httpx-sse, a Python client.
     """
-
-    if httpx is None:
-        skip = "network (httpx-sse is not installed: pip install httpx-sse)"
 
     async def test_receives(self) -> None:
         """

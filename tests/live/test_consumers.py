@@ -6,14 +6,13 @@ for the documentation's claims about them.
 from __future__ import annotations
 
 import json
-from importlib.util import find_spec
 from types import ModuleType
 from typing import Any
 
 from tests.support.documents import blocks
 from tests.support.examples import example
 from tests.support.live import Child, LiveTestCase, Server, until
-from tests.support.requirements import needs, nothingMayBeLeftOut
+from tests.support.requirements import needs
 from twisted_sse import Channel, Event, EventStreamResource
 
 #: The beginning of each consumer: C{tell} reports an event.
@@ -109,18 +108,12 @@ CONSUMERS = {
 #: The consumers that reconnect after a cut.
 LASTING = ("aiohttp-sse-client", "documented")
 
-NEEDED = ("aiohttp", "aiohttp_sse_client", "aiosseclient", "httpx_sse")
 
-
-@needs("network")
+@needs("network", "packages")
 class ConsumerTests(LiveTestCase):
     """
     Tests for consumers.
     """
-
-    lacking = [name for name in NEEDED if find_spec(name) is None]
-    if lacking and not nothingMayBeLeftOut():
-        skip = f"network (not installed: {', '.join(lacking)}: pip install -e .[test])"
 
     def device(self) -> ModuleType:
         """

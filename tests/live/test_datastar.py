@@ -16,23 +16,15 @@ from tests.support.requirements import needs, nothingMayBeLeftOut
 from tests.support.web import DATASTAR, WebCase, local
 from twisted_sse.stream.twice import ENCODED_TWICE
 
-try:
-    import datastar_py
-except ImportError:
-    datastar_py = None  # type: ignore[assignment]
 
-
-@needs("network", "browser")
+@needs("network", "browser", "packages")
 class DatastarTests(WebCase):
     """
     Tests for the poll.
     """
 
-    if not nothingMayBeLeftOut():
-        if datastar_py is None:
-            skip = "browser (datastar-py is not installed: pip install datastar-py)"
-        elif not DATASTAR.exists():
-            skip = "browser (Datastar's script is not there: make test gets it)"
+    if not nothingMayBeLeftOut() and not DATASTAR.exists():
+        skip = "browser (Datastar's script is not there: make test gets it)"
 
     def poll(self) -> ModuleType:
         """

@@ -14,15 +14,6 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.web.resource import Resource
 
-try:
-    import httpx_sse
-except ImportError:
-    httpx_sse = None  # type: ignore[assignment]
-try:
-    import openai
-except ImportError:
-    openai = None  # type: ignore[assignment]
-
 from tests.support.live import Child, LiveTestCase, until
 from tests.support.requirements import R3LABS, needs
 from twisted_sse import Channel, EventStreamResource
@@ -183,14 +174,11 @@ class FetchEventSourceTests(DecoderTests, LiveTestCase):
         return Child(self, "-e", FETCH_EVENT_SOURCE, url, executable=node)
 
 
-@needs("network")
+@needs("network", "packages")
 class HttpxSSETests(DecoderTests, LiveTestCase):
     """
     Tests for C{httpx-sse}, of PyPI.
     """
-
-    if httpx_sse is None:
-        skip = "network (httpx-sse is not installed: pip install httpx-sse)"
 
     def decoder(self, url: str) -> Child:
         """
@@ -199,14 +187,11 @@ class HttpxSSETests(DecoderTests, LiveTestCase):
         return Child(self, "-c", HTTPX_SSE, url)
 
 
-@needs("network")
+@needs("network", "packages")
 class OpenAITests(DecoderTests, LiveTestCase):
     """
     Tests for C{openai}, of PyPI, whose decoder other packages have copied.
     """
-
-    if openai is None:
-        skip = "network (openai is not installed: pip install openai)"
 
     def decoder(self, url: str) -> Child:
         """

@@ -338,14 +338,11 @@ class CurlTests(HubLive):
         self.assertEqual(refused, "401 Bearer")
 
 
-@needs("network")
+@needs("network", "packages")
 class PublisherTests(HubLive):
     """
     Tests for C{mercure-publisher}, of PyPI.
     """
-
-    if mercure_publisher is None:
-        skip = "network (mercure-publisher is not installed: pip install mercure-publisher)"
 
     async def test_publish(self) -> None:
         """

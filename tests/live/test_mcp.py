@@ -119,14 +119,11 @@ class Recording(Resource):
         return self.inner.render(request)
 
 
-@needs("network")
+@needs("network", "packages")
 class MCPTests(LiveTestCase):
     """
     Tests for tools, progress and resuming.
     """
-
-    if mcp is None:
-        skip = "network (mcp is not installed: pip install mcp)"
 
     def setUp(self) -> None:
         """
@@ -320,14 +317,11 @@ class MCPTests(LiveTestCase):
         await self.ended(child)
 
 
-@needs("network")
+@needs("network", "packages")
 class DocumentationTests(LiveTestCase):
     """
     Tests for the example as a process, and the code of the documentation.
     """
-
-    if mcp is None:
-        skip = "network (mcp is not installed: pip install mcp)"
 
     async def started(self) -> Program:
         """

@@ -17,12 +17,6 @@ from typing import Any
 from twisted.internet.task import deferLater
 from twisted.internet.threads import deferToThread
 
-try:
-    import anthropic
-    import openai
-except ImportError:
-    anthropic = openai = None  # type: ignore[assignment]
-
 from tests.support.browsers import Browsing
 from tests.support.documents import blocks
 from tests.support.examples import EXAMPLES, example
@@ -109,9 +103,6 @@ class Asking(Browsing):
     """
     Has a model, and a program that asks it.
     """
-
-    if openai is None:
-        skip = "network (not installed: pip install openai anthropic)"
 
     def setUp(self) -> None:
         """
@@ -297,7 +288,7 @@ class RelayMixin:
         self.assertEqual(len(re.findall(r"The events for .* failed", self.program.log)), 2)
 
 
-@needs("network", "browser", "node")
+@needs("network", "browser", "node", "packages")
 class OpenAITests(RelayMixin, Asking):
     """
     Tests for the package of OpenAI.
@@ -307,7 +298,7 @@ class OpenAITests(RelayMixin, Asking):
     refused = "openai.AuthenticationError"
 
 
-@needs("network", "browser", "node")
+@needs("network", "browser", "node", "packages")
 class AnthropicTests(RelayMixin, Asking):
     """
     Tests for the package of Anthropic.
@@ -326,7 +317,7 @@ form.requestSubmit()
 SHOWN = "return document.querySelector('p').textContent"
 
 
-@needs("network", "browser")
+@needs("network", "browser", "packages")
 class ExampleTests(Asking):
     """
     Tests for the example.

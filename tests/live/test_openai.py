@@ -41,14 +41,11 @@ def chunk(word: str) -> Event:
     )
 
 
-@needs("network")
+@needs("network", "packages")
 class OpenAITests(LiveTestCase):
     """
     Tests for C{openai}, as its users call it.
     """
-
-    if openai is None:
-        skip = "network (openai is not installed: pip install openai)"
 
     def model(self, answer: Any) -> Server:
         """

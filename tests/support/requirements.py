@@ -57,6 +57,12 @@ SBIN = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"
 #: The library that sets the clock of one process, where Debian puts it.
 FAKETIME = next(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"), None)
 
+#: The modules of other packages that tests use, all from the extra C{test}.
+PACKAGES = {
+    *("aiohttp_sse_client", "aiosseclient", "anthropic", "datastar_py", "httpx_sse", "mcp"),
+    *("mercure_publisher", "openai"),
+}
+
 _Test = TypeVar("_Test", bound=Callable[..., object])
 
 
@@ -115,8 +121,16 @@ def _php() -> str | None:
 
 def _docs() -> str | None:
     needed = {"furo", "mypy", "mypy_zope", "myst_parser", "pydoctor", "pyright", "sphinx"}
+    return _lacking(needed, "docs")
+
+
+def _packages() -> str | None:
+    return _lacking(PACKAGES, "test")
+
+
+def _lacking(needed: set[str], extra: str) -> str | None:
     lacking = [name for name in sorted(needed) if find_spec(name) is None]
-    return f"not installed: {', '.join(lacking)}: pip install -e .[docs]" if lacking else None
+    return f"not installed: {', '.join(lacking)}: pip install -e .[{extra}]" if lacking else None
 
 
 def _node() -> str | None:
@@ -183,6 +197,7 @@ _PROBES = {
     "firefox": _firefox,
     "go": _go,
     "node": _node,
+    "packages": _packages,
     "php": _php,
     "processes": _processes,
     "redis": _redis,
