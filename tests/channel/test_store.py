@@ -11,7 +11,7 @@ from weakref import ref
 from tests.support.channels import data, lastEventID, types
 from tests.support.late_store import LateStore
 from tests.support.store_case import StoreTestCase
-from twisted_sse import Channel, Event, InvalidEvent
+from twisted_sse import Channel, Event, InvalidEvent, MessageEvent
 from twisted_sse.store import KeyReused, NotStored, StoreAway
 
 
@@ -543,7 +543,8 @@ class AwayTests(StoreTestCase):
         channel = Channel(name="news", reactor=self.time, store=self.store)
         self.assertEqual(len(self.flushLoggedErrors(ValueError)), 1)
         self.failureResultOf(channel.whenReady(), ValueError)
-        self.assertRaises(ValueError, channel.publish, "a")
+        error = self.assertRaises(NotStored, channel.publish, "a")
+        self.assertEqual(str(error), "no such store")
         self.serve(channel, self.time)
         self.assertEqual(self.connect().status, 500)
         self.flushLoggedErrors(ValueError)
@@ -593,6 +594,19 @@ class SharedTests(StoreTestCase):
         """
         channel = self.start(makesIDs=True)
         self.assertRaises(InvalidEvent, channel.publish, "a", id="1")
+
+    def test_emptyID(self) -> None:
+        """
+        An empty ID, which a relayed message has if its source sends none, gives way to the log's.
+        """
+        channel = self.start(makesIDs=True)
+        browser = self.connect()
+        channel.publish("a")
+        channel.publish(Event.fromMessage(MessageEvent("message", "b", "")))
+        waiting = channel.publishAndWait("c", id="")
+        self.settle()
+        self.assertEqual(data(browser), ["a", "b", "c"])
+        self.assertEqual(self.successResultOf(waiting).id, lastEventID(browser))
 
     def test_replay(self) -> None:
         """

@@ -5,7 +5,7 @@ unexpected ways, and at the end.
 
 from __future__ import annotations
 
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import Deferred, fail, succeed
 from twisted.logger import LogEvent, eventAsText, globalLogPublisher
 
 import twisted_sse.channel.channel
@@ -387,6 +387,19 @@ class UnopenedTests(StoreTestCase):
         self.channel.close()
         self.settle()
         self.assertEqual(self.time.getDelayedCalls(), [])
+
+    def test_impossible(self) -> None:
+        """
+        If the store can never be opened, publishers get L{NotStored} with the reason.
+        """
+        self.start(open=False)
+        self.patch(self.store, "open", lambda *_: fail(OSError("it is locked")))
+        channel = Channel(name="news", reactor=self.time, store=self.store)
+        self.flushLoggedErrors(OSError)
+        waiting = channel.publishAndWait("a")
+        self.assertEqual(str(self.failureResultOf(waiting, NotStored).value), "it is locked")
+        error = self.assertRaises(NotStored, channel.publish, "a")
+        self.assertFalse(error.maybe)
 
     def test_slow(self) -> None:
         """

@@ -12,16 +12,27 @@ import threading
 from collections.abc import Callable
 from tempfile import TemporaryDirectory
 from typing import Any
+from unittest.mock import patch
 
 from twisted.internet import reactor
 from twisted.internet.defer import gatherResults
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support.stores import Keeper, SQLiteTestCase, contents
-from twisted_sse import Event
-from twisted_sse.store import KeyReused, NotKept, NotStored, Record, SQLiteStore, StoreAway
+from twisted_sse import Channel, Event
+from twisted_sse.store import (
+    KeyReused,
+    NotKept,
+    NotStored,
+    Record,
+    SQLiteStore,
+    StoreAway,
+)
 from twisted_sse.store.identifiers import numbered
 from twisted_sse.store.sqlite import keys, reader, runs
+
+#: The module of twistd that forks.
+TWISTD = "twisted.scripts._twistd_unix"
 
 
 class ArgumentTests(SynchronousTestCase):
@@ -297,11 +308,36 @@ class OpeningTests(SQLiteTestCase):
         keeper.log = await opened
         self.assertEqual(await keeper.append(), [numbered(keeper.log.prefix, 1)])
 
+    async def test_publishedBeforeTheReactor(self) -> None:
+        """
+        An event published before the reactor runs has its ID at once, except in twistd, which may
+        fork before.
+        """
+        later: list[Callable[[], object]] = []
+        self.patch(reactor, "callWhenRunning", later.append)
+        for isTwistd in False, True:
+            with patch.object(reactor, "running", False), patch.dict(sys.modules):
+                sys.modules.pop(TWISTD, None)
+                if isTwistd:
+                    sys.modules[TWISTD] = sys
+                store = self.store()
+                channel = Channel(store=store, name="news")
+                event = channel.publish("a")
+            self.assertEqual(event.id is None, isTwistd)
+            for each in later:
+                each()
+            await channel.publishAndWait("b")
+            self.assertEqual(len(channel.history), 2 + 2 * isTwistd)
+            channel.close()
+            await store.close()
+
     async def test_tailRaises(self) -> None:
         """
         If a channel fails to accept the records, its log is not open.
         """
         store = self.store()
+        await (await self.keep(store)).append()
+        await store.close()
 
         class Bad:
             def received(self, records: object, /) -> None:
@@ -322,7 +358,7 @@ class OpeningTests(SQLiteTestCase):
         await keeper.append()
         with self.assertRaises(OSError) as caught:
             await SQLiteStore(link).open("news", keeper, 1)
-        self.assertIn("in use by this process", str(caught.exception))
+        self.assertIn(f"in use by this process ({os.getpid()})", str(caught.exception))
 
     async def test_backup(self) -> None:
         """

@@ -193,9 +193,11 @@ class Channel:
     @property
     def takesIDs(self) -> bool:
         """
-        Whether events may have IDs of their own: not if the store, once it is open, makes the IDs.
+        Whether events may have IDs of their own: not if the store makes the IDs.
         """
-        return self._storage is None or self._storage.log is None or not self._storage.log.makesIDs
+        log = None if self._storage is None else self._storage.log
+        # A store may say so before it is open.
+        return not getattr(self.store if log is None else log, "makesIDs", False)
 
     def makesID(self, identifier: str) -> bool:
         """

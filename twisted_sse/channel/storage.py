@@ -69,6 +69,8 @@ class Storage:
         self.older: Older | None = None
         self.writing = Writing(repr(name), store.problem, deliver, self._settled, released)
         self._store = store
+        # A store that gives IDs as events are published may be waiting for the reactor to run.
+        self._openNow: Callable[[], object] | None = getattr(store, "openNow", None)
         self._name = name
         self._history = history
         self._clock = clock
@@ -119,6 +121,8 @@ class Storage:
         """
         # First, since a log that is opened at once knows the ID.
         self.open()
+        if self.log is None and self._openNow is not None:
+            self._openNow()
         return self.writing.entry(event, topics, private)
 
     def publish(
@@ -130,11 +134,11 @@ class Storage:
         """
         Publish some events: see L{Writing.publish}.
 
-        @raise NotStored: if too much is waiting to be stored.
-        @raise Exception: what the opening has failed with.
+        @raise NotStored: if too much is waiting to be stored, or the log could not be opened.
         """
-        if self._failure is not None:
-            self._failure.raiseException()
+        failure = self._failure
+        if failure is not None:
+            raise NotStored(False, failure.getErrorMessage()) from failure.value
         size = sum([len(entry.data) for entry in entries])
         if self.writing.size and self.writing.size + size > MOST:
             raise NotStored(

@@ -157,6 +157,9 @@ class Writing:
         if log.makesIDs:
             if event.id:
                 raise InvalidEvent(f"id is {event.id!r}: this store makes the IDs itself", "id")
+            if event.id is not None:
+                # A message that had no ID is relayed with an empty one.
+                event = withID(event, None)
             return Entry(event, topics, private=private)
         # Each record takes a number.
         self._number += 1

@@ -404,8 +404,8 @@ def makeEvent(what: object, fields: dict[str, Any]) -> Event:
     return Event(what, **fields)
 
 
-def withID(event: Event, identifier: str) -> Event:
+def withID(event: Event, identifier: str | None) -> Event:
     """
-    Make an event that has another ID.
+    Make an event that has another ID, or none.
     """
     return Event(event.data, event.event, identifier, event.retry, event.comment)

@@ -120,8 +120,8 @@ class Tail(Protocol):
         There are records, in the order of the log.
 
         Called once while the log is opened, before the L{Deferred} of C{open} fires, with the
-        newest records that it already has, as far as they follow each other without a hole; not at
-        all if there are none.  After that only by a log that makes the IDs: with every record,
+        newest records that it already has, as far as they follow each other without a hole; without
+        a record, or not at all, if there are none.  After that only by a log that makes the IDs: with every record,
         those of this channel too, each exactly once.
 
         An ID may be asked for with C{read} only after this was called with all records before it;

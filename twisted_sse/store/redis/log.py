@@ -225,7 +225,7 @@ class RedisLog:
     # See EventLog
 
     def append(
-        self, records: Sequence[Record], idempotencyKey: str | None = None, /
+        self, records: Sequence[Record], idempotencyKey: str | None = None
     ) -> Deferred[Sequence[str]]:
         """
         See L{EventLog.append<twisted_sse.store.contract.EventLog.append>}.
@@ -246,7 +246,7 @@ class RedisLog:
         return self._watched(self._addOnce(entries, fingerprint(records), idempotencyKey))
 
     def read(
-        self, after: str | None, maxBytes: int, topics: frozenset[str] | None = None, /
+        self, after: str | None, maxBytes: int, topics: frozenset[str] | None = None
     ) -> Deferred[Sequence[Record]]:
         """
         See L{EventLog.read<twisted_sse.store.contract.EventLog.read>}.

@@ -41,9 +41,12 @@ class RedisStore:
     subscribers receive a reset.
 
     @ivar url: where the server is, without passwords.
+    @cvar makesIDs: says that events cannot have IDs of their own, even before a log is open.
 
     @since: 0.2
     """
+
+    makesIDs = True
 
     def __init__(
         self,
@@ -88,7 +91,7 @@ class RedisStore:
     def __repr__(self) -> str:
         return f"<RedisStore {self.url}>"
 
-    def open(self, name: str, tail: Tail, recent: int, /) -> Deferred[EventLog]:
+    def open(self, name: str, tail: Tail, recent: int) -> Deferred[EventLog]:
         """
         See L{EventStore.open<twisted_sse.store.contract.EventStore.open>}.
         """

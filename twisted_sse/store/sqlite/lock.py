@@ -65,7 +65,8 @@ class Lock:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             holder = os.pread(self._descriptor, _SIZE, 0)[:20].decode("ascii", "replace").strip()
-            who = "this process" if holder == str(os.getpid()) else f"process {holder or '?'}"
+            own = holder == str(os.getpid())
+            who = f"this process ({holder})" if own else f"process {holder or '?'}"
             raise StoreLocked(
                 errno.EAGAIN,
                 f"the store is in use by {who}: stop it first, or use another file",

@@ -66,7 +66,7 @@ class SQLiteLog:
         self._isOver = False
 
     def append(
-        self, records: Sequence[Record], idempotencyKey: str | None = None, /
+        self, records: Sequence[Record], idempotencyKey: str | None = None
     ) -> Deferred[Sequence[str]]:
         """
         See L{EventLog.append<twisted_sse.store.contract.EventLog.append>}.
@@ -105,7 +105,7 @@ class SQLiteLog:
             append.outcome.callback(found)
 
     def read(
-        self, after: str | None, maxBytes: int, topics: frozenset[str] | None = None, /
+        self, after: str | None, maxBytes: int, topics: frozenset[str] | None = None
     ) -> Deferred[Sequence[Record]]:
         """
         See L{EventLog.read<twisted_sse.store.contract.EventLog.read>}.

@@ -20,6 +20,9 @@ _SAVE = f"UPDATE channels SET {', '.join(f'{name} = ?' for name in _KEPT)} WHERE
 _LOAD = f"SELECT channel, {', '.join(_KEPT)} FROM channels WHERE name = ?"
 _ROW = ", ".join(COLUMNS[2:])
 
+#: More records than a file can have: SQLite's numbers have 64 bits.
+_MOST = 2**62
+
 
 class State:
     """
@@ -156,7 +159,7 @@ def _newest(connection: sqlite3.Connection, state: State, recent: int) -> tuple[
         f"SELECT position, {_ROW} FROM events WHERE channel = ? AND position > ?"
         # One more, to name the place before them.
         " ORDER BY position DESC LIMIT ?",
-        [state.channel, floor, recent + 1],
+        [state.channel, floor, min(recent, _MOST) + 1],
     ).fetchall()
     records: list[tuple[int, Record]] = []
     for position, *row in rows:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import sys
 from collections.abc import Callable
 from typing import Any, Literal
 
@@ -182,7 +183,7 @@ class SQLiteStore:
 
     # See EventStore
 
-    def open(self, name: str, tail: Tail, recent: int, /) -> Deferred[EventLog]:
+    def open(self, name: str, tail: Tail, recent: int) -> Deferred[EventLog]:
         """
         See L{EventStore.open<twisted_sse.store.contract.EventStore.open>}.
 
@@ -222,6 +223,17 @@ class SQLiteStore:
         being started: where the file cannot be used, its program can still say so.
         """
         self._mayFork = False
+
+    def openNow(self) -> None:
+        """
+        Open at once the logs that wait for the reactor, since IDs are needed now.  Not in twistd,
+        which loads an application before it forks.
+        """
+        if "twisted.scripts._twistd_unix" not in sys.modules:
+            self.willNotFork()
+            later, self._later = self._later, []
+            for each in later:
+                each.callback(None)
 
     def _openLater(
         self, name: str, tail: Tail, recent: int
