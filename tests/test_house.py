@@ -43,7 +43,7 @@ HOUSE = {
     " mercure.dialect mercure.text mercure.templates mercure.regexps mercure.urlpatterns mercure.compiled mercure.selectors mercure.reserved mercure.grants"
     " mercure.update mercure.unverified mercure.keys mercure.jwkset mercure.fetching mercure.jwks mercure.claims mercure.compact mercure.minting"
     " mercure.tokens mercure.carriers mercure.parameters mercure.challenges mercure.authority mercure.discovery mercure.metadata mercure.selection mercure.asked"
-    " mercure.subscribers mercure.publishing mercure.receiving mercure.documents mercure.presence mercure.subscribing mercure.control"
+    " mercure.subscribers mercure.publishing mercure.receiving mercure.documents mercure.presence mercure.lifetime mercure.subscribing mercure.control"
     " mercure.subscriptions mercure.refusals mercure.hub mercure",
     "metrics": "",
     "accesslog": "",

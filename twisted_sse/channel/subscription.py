@@ -1,5 +1,8 @@
 """
 One stream's subscription to a channel, and its place in the sequence of events.
+
+Longer than 500 lines: reading from the history and from the store share the place, and each may go on
+where the other has stopped.
 """
 
 from __future__ import annotations
@@ -328,6 +331,8 @@ class Subscription(Feed):
         """
         Send what was read from the history.
         """
+        if replay.isLost and self._cannotTell():
+            return
         first: Encoded | None = None
         if self.choice.isTold:
             if replay.isLost:
@@ -378,6 +383,21 @@ class Subscription(Feed):
             self.publisher.caughtUp(self)
         elif response.ready:
             self._call = response.wheel.callLater(0, self._read)
+
+    def _cannotTell(self) -> bool:
+        """
+        Events were lost.  If the stream has begun, and no event of ours may say so, it ends before
+        the events after the gap: its client reconnects with the last ID before the gap, and then
+        the response says what is missing.
+
+        @return: whether the stream was ended.
+        """
+        response = self.response
+        if self.choice.isTold or not response.eventsSent:
+            return False
+        response.owner.reset(response.stream)
+        response.end(CloseReason.ENDED)
+        return True
 
     def _choose(self, entries: Iterable[Entry]) -> tuple[list[Entry], int]:
         """
@@ -485,6 +505,8 @@ class Subscription(Feed):
         if not self._behind:
             return
         isLost = self.after is None and self._wasOldest
+        if isLost and self._cannotTell():
+            return
         self.after, self.given = after, None
         if position is not None and position >= history.first:
             # The history has what follows.

@@ -168,12 +168,14 @@ class CarriersTests(SynchronousTestCase):
     def test_cookies(self) -> None:
         """
         The cookie of the request's own dialect is preferred, and that of 1.0 is used if there is
-        none.
+        none.  A request of 1.0 never uses that of 0.x.
         """
         headers = [("Cookie", "mercureAuthorization=old; __Secure-mercure_access_token=new")]
         for dialect, token in ((Dialect.V0, "old"), (Dialect.V1, "new"), (None, "new")):
             found = find(Carriers(BOTH), headers, dialect=dialect)
             self.assertEqual(found and found.token, token)
+        old = [("Cookie", "mercureAuthorization=old")]
+        self.assertIsNone(find(Carriers(BOTH), old, dialect=Dialect.V1))
         for only, token in ((Dialect.V0, "old"), (Dialect.V1, "new")):
             found = find(Carriers([only]), headers)
             self.assertEqual(found and found.token, token)

@@ -184,7 +184,8 @@ class DetailsTests(SynchronousTestCase):
 
     def test_payloads(self) -> None:
         """
-        A payload belongs to the topics of its own detail, in order, if that grants subscribing.
+        A payload belongs to the topics of its own detail, in order, if that grants subscribing.  The
+        first detail that matches counts, even if it has no payload.
         """
         granted = self.granted(
             detail(actions=["publish"], payload={"n": 0}),
@@ -193,7 +194,8 @@ class DetailsTests(SynchronousTestCase):
             detail(topics=[{"match": "*"}], payload={}),
         )
         found = [([each.text for each in own or ()], payload) for own, payload in granted.payloads]
-        self.assertEqual(found, [(["a"], {"n": 1}), (["*"], {})])
+        self.assertEqual(found, [(["a"], {"n": 1}), (["b"], None), (["*"], {})])
+        self.assertEqual(self.granted(detail(), detail()).payloads, ())
 
 
 class ClaimTests(SynchronousTestCase):

@@ -6,9 +6,11 @@ from __future__ import annotations
 
 import json
 from typing import Any
+from unittest.mock import patch
 from urllib.parse import quote
 
 from tests.support.hubs import KEY, PATH, HubCase, token
+from tests.support.late_store import LateStore
 from tests.support.mercure import cases
 from tests.support.vectors import mercureCases
 from twisted_sse import History
@@ -132,12 +134,61 @@ class OwnEventTests(HubCase):
         for own, expected in [(False, ["data"]), (True, ["{}", "data"])]:
             self.serve(ownEvents=own)
             new, lost = self.get("topic=a"), self.get("topic=a&lastEventID=gone")
+            self.assertEqual(lost.headers["Last-Event-ID"], "earliest")
+            types = [event.type for stream in (new, lost) for event in stream.events]
+            self.assertEqual(types, ["stream-position", "stream-reset"] if own else [])
             [changed, _] = self.hub.listSubscribers()
             self.successResultOf(self.hub.select(changed["id"], ["*"]))
             self.successResultOf(self.hub.publish("a", "data"))
             self.clock.settle()
             for browser in (new, lost):
                 self.assertEqual([event.data for event in browser.events], expected)
+
+    def test_lostWithStore(self) -> None:
+        """
+        With a store, too, a client whose ID is unknown is sent a C{stream-reset} if the option is
+        set, then everything that is kept.
+        """
+        for own in False, True:
+            self.serve(ownEvents=own, store=lambda clock: LateStore(clock, {}))
+            self.clock.pump([0.1] * 20)
+            self.hub.publish("a", "kept")
+            self.clock.pump([0.1] * 20)
+            lost = self.get("topic=a&lastEventID=gone")
+            self.clock.pump([0.1] * 20)
+            self.assertEqual(lost.headers["Last-Event-ID"], "earliest")
+            types = [event.type for event in lost.events if event.type != "stream-position"]
+            self.assertEqual(types, [*["stream-reset"] * own, "message"])
+
+    def test_overtaken(self) -> None:
+        """
+        When trimming overtakes a client that reads slowly, its stream ends before the gap: when it
+        reconnects, the headers say that it has lost something.  With the channel's own events, one
+        of them says so, and the stream goes on.
+        """
+        for own in False, True:
+            self.serve(ownEvents=own, history=History(maxEvents=100))
+            ids = [self.successResultOf(self.hub.publish("a", "x" * 5000)) for _ in range(100)]
+            with patch.object(self.channel, "subscribe") as subscribe:
+                browser = self.get(f"topic=a&lastEventID={ids[0]}")
+            browser.stopReading(kernelBuffer=0)
+            self.channel.subscribe(*subscribe.call_args.args, **subscribe.call_args.kwargs)
+            self.clock.advance(1)
+            [stream] = self.channel.streams
+            self.assertTrue(0 < stream.eventsSent < 90, stream.eventsSent)
+            for number in range(200):
+                self.hub.publish("a", str(number))
+            browser.resumeReading()
+            self.clock.advance(1)
+            types = [event.type for event in browser.events]
+            self.assertEqual(browser.ended, not own)
+            self.assertEqual(types.count("stream-reset"), own)
+            if not own:
+                self.assertTrue(all(event.data == "x" * 5000 for event in browser.events))
+                again = self.get(f"topic=a&lastEventID={browser.events[-1].lastEventID}")
+                self.clock.settle()
+                self.assertEqual(again.headers["Last-Event-ID"], "earliest")
+                self.assertEqual(again.events[-1].data, "199")
 
     def test_selected(self) -> None:
         """

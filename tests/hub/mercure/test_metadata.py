@@ -68,6 +68,21 @@ class MetadataTests(HubCase):
             },
         )
 
+    def test_identifier(self) -> None:
+        """
+        The metadata is also where challenges say, if the identifier has another path than the hub.
+        """
+        identifier = "https://api.example/hubs/a%20b?x=1"
+        for target, status in (
+            ("", 200),
+            (PATH, 200),
+            ("/hubs/a%20b?x=1", 200),
+            ("/hubs", 404),
+            ("/hubs/a%20b/c", 404),
+        ):
+            answer = self.ask(WELL_KNOWN_METADATA + target, resourceIdentifier=identifier)
+            self.assertEqual(answer.status, status, target)
+
     def test_plain(self) -> None:
         """
         Features that the hub lacks are not announced, and its URL is its identifier by default.

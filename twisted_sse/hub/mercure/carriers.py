@@ -128,7 +128,10 @@ class Carriers:
             for header in request.requestHeaders.getRawHeaders(b"cookie", [])
             for each in header.split(b";")
         ]
-        for _, cookie in sorted(self._cookies, key=lambda each: each[0] is not dialect):
+        for spoken, cookie in sorted(self._cookies, key=lambda each: each[0] is not dialect):
+            if dialect is Dialect.V1 and spoken is Dialect.V0:
+                # 1.0 does not know this cookie: a request of 1.0 does not fail for what is in it.
+                continue
             values = [_unquoted(value) for name, _, value in jar if name == cookie]
             # A server may empty a cookie, in place of removing it.
             given = list(dict.fromkeys(filter(None, values)))

@@ -251,8 +251,10 @@ def granted1(claims: Mapping[str, Any], base: str) -> Granted:
             publish += selectors
         if "subscribe" in actions:
             subscribe += selectors
-            if payload is not None:
-                payloads.append((selectors, payload))
+            # The first that matches counts, even if it has none.
+            payloads.append((selectors, payload))
+    while payloads and payloads[-1][1] is None:
+        payloads.pop()
     return Granted(tuple(publish), tuple(subscribe), tuple(payloads))
 
 

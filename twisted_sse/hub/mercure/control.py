@@ -22,7 +22,9 @@ from ...format.event import Event
 from ...server.resource import EventStreamResource
 from ...store.contract import StoreAway
 from ...store.memory import History
+from ...stream.stream import EventStream
 from ...timing.reactors import clockFor
+from .lifetime import LEAD, abortAfter
 from .presence import Presence
 from .selection import Selection
 from .selectors import Selector, selector
@@ -77,7 +79,7 @@ class Control:
         self._isKnown = channel.store is None
         # Until when, by what it is: C{"sub"} or C{"jti"}, and its value.
         self._revoked: dict[tuple[str, str], float] = {}
-        self._acts: dict[str, Callable[..., None]] = {
+        self._acts: dict[str, Callable[..., object]] = {
             DISCONNECT: self._disconnectHere,
             REVOKE: self._revokeHere,
             SELECT: self._selectHere,
@@ -180,7 +182,11 @@ class Control:
         jti: str | None = None,
         topic: str | None = None,
         retry: int | None = None,
-    ) -> None:
+    ) -> Sequence[EventStream]:
+        """
+        @return: the streams that are ended.
+        """
+
         def isMeant(subscriber: Subscriber) -> bool:
             token = subscriber.token
             if sub is not None and (token is None or token.subject != sub):
@@ -190,13 +196,16 @@ class Control:
             return topic is None or subscriber.selection.selects(topic)
 
         key = object()
-        for subscriber in self._subscribers.find(isMeant):
-            subscriber.stream.key = key
+        streams = [subscriber.stream for subscriber in self._subscribers.find(isMeant)]
+        for stream in streams:
+            stream.key = key
         self._resource.disconnect(key, retry)
+        return streams
 
     def _revokeHere(self, until: float, sub: str | None = None, jti: str | None = None) -> None:
         self._remember(until, sub, jti)
-        self._disconnectHere(sub, jti)
+        for stream in self._disconnectHere(sub, jti):
+            abortAfter(stream, LEAD)
 
     def _remember(self, until: float, sub: str | None = None, jti: str | None = None) -> None:
         now = self._now()

@@ -8,6 +8,7 @@ import json
 import re
 from collections.abc import Callable, Iterable
 from typing import Any, cast
+from urllib.parse import unquote
 
 from twisted.web.iweb import IRequest
 from twisted.web.resource import Resource
@@ -70,9 +71,14 @@ class Metadata(Resource):
         @param presence: tells whether it tells who is subscribed, and that is all there are.
         """
         super().__init__()  # type: ignore[no-untyped-call]
-        self._path = path
-        found = () if resource is None else (WELL_KNOWN_METADATA, WELL_KNOWN_METADATA + path)
-        self.paths: tuple[str, ...] = found
+        found: tuple[str, ...] = ()
+        if resource is not None:
+            # Clients look below the path of the identifier, if that is a URL.
+            url = _RESOURCE.fullmatch(resource)
+            own = "" if url is None else unquote(url[2].partition("?")[0], "latin-1")
+            found = tuple(dict.fromkeys(["", path, own.rstrip("/")]))
+        self.paths = tuple(WELL_KNOWN_METADATA + each for each in found)
+        self._below = frozenset(each or "/" for each in (*found, *self.paths))
         self._resource = resource
         self._servers = [each for each in issuers if _SERVER.fullmatch(each)]
         self._cookie = cookie
@@ -87,11 +93,7 @@ class Metadata(Resource):
         asked = cast(Request, request)
         below = "/" + b"/".join(asked.postpath or ()).decode("latin-1")
         self._origins.allow(asked)
-        if self._resource is None or below not in (
-            "/",
-            self._path,
-            WELL_KNOWN_METADATA + self._path,
-        ):
+        if self._resource is None or below not in self._below:
             answer(asked, 404)
         elif asked.method == b"OPTIONS":
             self._origins.answerOptions(asked, (b"GET",))

@@ -4,7 +4,6 @@ Subscribing to a hub: who may, the ID to resume from, and when the stream ends.
 
 from __future__ import annotations
 
-import random
 import time
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
@@ -22,6 +21,7 @@ from .asked import EARLIEST, Asked, askedIn
 from .authority import Authority
 from .dialect import Dialect
 from .grants import Grants
+from .lifetime import endAt
 from .parameters import Queries, parametersIn
 from .presence import Presence
 from .selection import Selection
@@ -44,12 +44,8 @@ PLACE_HEADERS = (b"last-event-id", b"mercure-last-event-id")
 #: refused would never reconnect.
 PATIENCE = 10.0
 
-#: How long before its token expires a stream is ended, in seconds: if there is time enough, so that
-#: nothing that is on its way arrives later.
-LEAD = 1.0
-
-#: For how much of the longest lifetime a stream lives at least: not all end at once that came at once.
-SHORTEST = 0.8
+#: An ID that no event can have.
+UNKNOWN = "\0"
 
 
 class Subscribing:
@@ -124,7 +120,7 @@ class Subscribing:
         if stream.closed:
             return
         expires = None if token is None else token.expires
-        _endAt(stream, expires, self.maxLifetime, self.now())
+        endAt(stream, expires, self.maxLifetime, self.now())
         isKept = await _isKept(self._channel, stream.clock, asked.cursor)
         if token is not None:
             await self._authority.checkStill(token, asked.dialect)
@@ -194,39 +190,13 @@ def _subscribe(
     @param isKept: from L{_isKept}.
     """
     _sayPlace(stream.request, cursor, isKept)
-    # No event for an unknown ID: the header says that all events are sent.
+    isEarliest = bool(cursor) and isKept is False
+    if isEarliest:
+        # The header says so. If the channel's own events are sent, one of them does, too.
+        cursor = UNKNOWN if selection.isTold and cursor != EARLIEST else ""
     channel.subscribe(
-        stream,
-        choice=selection,
-        earliest=bool(cursor) and isKept is False,
-        lastEventID="" if isKept is False else cursor,
+        stream, choice=selection, earliest=isEarliest and not cursor, lastEventID=cursor
     )
-
-
-def _endAt(stream: EventStream, expires: float | None, longest: float | None, now: float) -> None:
-    """
-    End a stream no later than when its token expires, and than the longest lifetime.
-
-    @param expires: when the token expires, in seconds since 1970; L{None} for never.
-    @param longest: the longest lifetime, in seconds, which is shortened at random by up to a fifth;
-        L{None} for any.
-    @param now: the time, in seconds since 1970.
-    """
-    times = []
-    if expires is not None:
-        left = expires - now
-        times.append(max(0.0, left - LEAD if left > 10 * LEAD else left * 0.9))
-    if longest is not None:
-        times.append(longest * random.uniform(SHORTEST, 1.0))
-    if not times:
-        return
-    call = stream.clock.callLater(min(times), stream.end)
-
-    def closed(_: object) -> None:
-        if call.active():
-            call.cancel()
-
-    stream.whenClosed().addCallback(closed)
 
 
 def _formIn(request: Request, most: int) -> list[tuple[str, str]]:
