@@ -8,22 +8,55 @@ import io
 import os
 import re
 import sys
+from types import SimpleNamespace
 from typing import Any
 from unittest import mock
 
 import twisted.internet
-from twisted.internet.error import ConnectionRefusedError
+from twisted.internet.defer import Deferred
+from twisted.internet.error import ConnectingCancelledError, ConnectionRefusedError
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+from twisted.web.client import ResponseNeverReceived
 
 from tests.support.commands import ErrorMixin, FakeReactor
 from tests.support.documents import table
 from tests.support.keys import SECRET
 from twisted_sse.cli import checkhub
+from twisted_sse.cli.checkhub import parseCheck
 from twisted_sse.cli.checking import Finding, Outcome
 from twisted_sse.cli.commands import run
+from twisted_sse.cli.probing import PATIENCE, Differs, Probe
 from twisted_sse.cli.status import Status
 
 URL = "http://localhost:1/hub"
 NEW = ["--key", "env:KEY", "--protocol", "1.0"]
+
+
+class ProbeTests(SynchronousTestCase):
+    """
+    Tests for requests to a hub.
+    """
+
+    def test_silent(self) -> None:
+        """
+        A hub that does not answer differs from one that does, whatever the cancelled request fails
+        with.
+        """
+
+        def cancelled(asking: Deferred[Any]) -> None:
+            asking.errback(error)
+
+        for error in (ConnectingCancelledError(URL), ResponseNeverReceived([]), None):
+            clock = Clock()
+            never: Deferred[Any] = Deferred(cancelled if error is not None else None)
+            agent: Any = SimpleNamespace(request=mock.Mock(return_value=never))
+            asking = Deferred.fromCoroutine(Probe(URL, clock, agent).ask("GET"))
+            self.assertNoResult(asking)
+            clock.advance(PATIENCE)
+            failure = self.failureResultOf(asking, Differs)
+            self.assertEqual(str(failure.value), "it did not answer within 5 seconds")
+            self.assertEqual(clock.getDelayedCalls(), [])
 
 
 class CheckHubTests(ErrorMixin):
@@ -103,6 +136,20 @@ class CheckHubTests(ErrorMixin):
             self.assertIn(why, told)
             self.assertNotIn(SECRET, told)
         self.assertEqual(self.report([], *NEW, "--issuer", "https://x.example")[0], Status.ENDED)
+
+    def test_url(self) -> None:
+        """
+        A URL may have characters beyond ASCII; a user and a password are refused, since a hub takes
+        tokens.
+        """
+        self.assertEqual(
+            parseCheck(["check-hub", "http://h\u00e4.example/\u20ac"]).url,
+            "http://xn--h-0fa.example/%E2%82%AC",
+        )
+        self.assertRaises(SystemExit, parseCheck, ["check-hub", "http://me:secret@localhost/"])
+        told = self.told()
+        self.assertIn("a hub takes tokens", told)
+        self.assertNotIn("secret", told)
 
     def test_documented(self) -> None:
         """

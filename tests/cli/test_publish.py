@@ -148,6 +148,28 @@ class PublishTests(ErrorMixin):
             for request in self.agent.requests
         ]
 
+    def test_large(self) -> None:
+        """
+        However the lines are written, no request is larger than what a server takes, and none is
+        larger than necessary.
+        """
+        for letter in ("\u20ac".encode(), b"\x1b", b"\xff"):
+            lines = [letter * (300_000 // len(letter)) for _ in range(3)]
+            answers = [
+                lambda request: stored(*map(str, range(1 + request.body.count(b"\n"))))
+                for _ in lines
+            ]
+            status, told = self.run_("-", answers=answers, lines=Lines(lines))
+            self.assertEqual((status, told), (Status.ENDED, ""))
+            for request in self.agent.requests:
+                isOne = b"\n" not in request.body
+                self.assertTrue(isOne or len(request.body) <= 2**20)
+            sent = [
+                json.loads(each) for one in self.agent.requests for each in one.body.split(b"\n")
+            ]
+            texts = [line.decode("utf-8", "replace") for line in lines]
+            self.assertEqual([each["data"] for each in sent], texts)
+
     def test_data(self) -> None:
         """
         One event is sent as a batch of one, with the given fields, and its own key.

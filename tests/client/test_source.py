@@ -424,6 +424,24 @@ class ClientTests(SynchronousTestCase):
         self.assertEqual(asked[:3], [post, (b"GET", None, None, b"1"), post])
         self.source.close()
 
+    def test_redirectedElsewhere(self) -> None:
+        """
+        A POST redirected to another origin keeps its body and the headers that describe it, and no
+        other header of the application.
+        """
+        self.begin(
+            MemoryResponse(308, {b"Location": b"https://other.example/"}, end=True),
+            eventStream(ONE),
+            method="POST",
+            body=b"{}",
+            headers={"content-type": "application/json", "X-Own": "1", "Authorization": "x"},
+        )
+        last = self.agent.requests[-1]
+        self.assertEqual((last.method, last.body), (b"POST", b"{}"))
+        names = (b"Content-Type", b"X-Own", b"Authorization")
+        self.assertEqual([last.field(name) for name in names], [b"application/json", None, None])
+        self.source.close()
+
     def test_redirectedBack(self) -> None:
         """
         Credentials removed for another origin stay removed when it redirects back.

@@ -18,6 +18,7 @@ from ..checks import InvalidOption
 from ..client.agent import EventStreamAgent
 from ..client.errors import EventSourceError
 from ..client.failures import explained
+from ..client.place import Place
 from ..hub.mercure.dialect import Dialect
 from ..hub.mercure.keys import ALGORITHMS, SigningKey, readSigningKey
 from ..hub.mercure.minting import claims0, claims1, mint
@@ -26,7 +27,7 @@ from .checking import Checks, Finding, Mint, Outcome
 from .options import addCertificates, readPolicy
 from .probing import Differs, Probe, Stream
 from .running import run
-from .status import Status, say, statusFor
+from .status import Status, say, statusFor, tell
 from .tokenoptions import key
 from .values import Parser, text, token, url
 
@@ -115,6 +116,10 @@ def parseCheck(arguments: Sequence[str]) -> argparse.Namespace:
     addCertificates(parser)
     options = parser.parse_args(arguments[1:])
     readPolicy(parser, options)
+    place = Place(options.url)
+    if place.authorization is not None:
+        parser.error("argument URL: a hub takes tokens, not a user and a password")
+    options.url = place.uri.decode("ascii")
     options.signing = None
     if options.key is not None:
         if options.protocol == Dialect.V1.value and not options.issuer:
@@ -225,13 +230,9 @@ async def _check(options: argparse.Namespace, reactor: Any) -> Status:
         f"{sum(each.outcome is outcome for each in findings)} {outcome.value}"
         for outcome in Outcome
     ]
-    try:
-        print(*lines, ", ".join(counts), sep="\n", flush=True)
-    except OSError as e:
-        say(f"standard output: {e.strerror}")
-        return Status.FAILED
+    status = tell("\n".join([*lines, ", ".join(counts)]))
     isGood = all(each.outcome is not Outcome.DIFFERS for each in findings)
-    return Status.ENDED if isGood else Status.FAILED
+    return status if isGood else Status.FAILED
 
 
 def checkHub(arguments: Sequence[str]) -> int:

@@ -191,10 +191,8 @@ class Probe:
             sent.addRawHeader("Content-Type", "application/x-www-form-urlencoded")
             body = BytesBody(urlencode(form).encode("ascii"))
         asking = self._agent.request(method.encode("ascii"), target.encode("ascii"), sent, body)
-        try:
-            response: Any = await asking.addTimeout(PATIENCE, self._reactor)
-        except TimeoutError:
-            raise Differs(f"it did not answer within {PATIENCE:g} seconds") from None
+        asking.addTimeout(PATIENCE, self._reactor, _noAnswer)
+        response: Any = await asking
         if method == "HEAD":
             discard(response)
             return Answer(response.code, response.headers, b"")
@@ -235,6 +233,11 @@ class Probe:
         streams, self._streams = self._streams, []
         for each in streams:
             each.close()
+
+
+def _noAnswer(result: object, seconds: float) -> object:
+    # Whatever the cancelled request fails with.
+    raise Differs(f"it did not answer within {seconds:g} seconds")
 
 
 def _start(body: bytes) -> str:

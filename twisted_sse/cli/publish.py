@@ -7,7 +7,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 from uuid import uuid4
 
@@ -44,6 +44,9 @@ ANSWER_TIMEOUT = 20.0
 
 #: How long it may take at least, in seconds, even if that is longer than the user would wait.
 SHORTEST_TIMEOUT = 1.0
+
+#: The largest body that a server takes by default, in bytes.
+MOST_BODY = 2**20
 
 #: How long to wait between tries, in seconds.
 FIRST_WAIT = 0.5
@@ -107,23 +110,41 @@ class Publisher:
         self._timeout = options.timeout
         self._isQuiet = options.quiet
 
-    async def publish(self, data: Sequence[str], key: str) -> list[str | None]:
+    def batches(self, data: Sequence[str]) -> Iterator[list[bytes]]:
+        """
+        Divide events among requests that a server takes.
+
+        @param data: the data of each.
+        @return: for each request, the lines of its body.
+        """
+        batch: list[bytes] = []
+        size = 0
+        for each in data:
+            line = json.dumps({"data": each, **self._fields}, ensure_ascii=False).encode()
+            size += len(line) + 1
+            if batch and size > MOST_BODY:
+                yield batch
+                batch, size = [], len(line) + 1
+            batch.append(line)
+        if batch:
+            yield batch
+
+    async def publish(self, lines: Sequence[bytes], key: str) -> list[str | None]:
         """
         Publish events, all of them or none.
 
-        @param data: the data of each.
+        @param lines: the line of each, from L{batches}.
         @param key: the idempotency key, by which the server knows them when they come again.
         @return: their IDs, when they are stored.
         @raise Exception: if it failed permanently.
         """
-        lines = [json.dumps({"data": each, **self._fields}) for each in data]
-        body = "\n".join(lines).encode("ascii")
+        body = b"\n".join(lines)
         retries = Retries(Backoff(initial=FIRST_WAIT, maximum=LONGEST_WAIT), True, False, PASSING)
         seconds = self._reactor.seconds
         until, failures = seconds() + self._timeout, 0
         while True:
             try:
-                return await self._try(body, len(data), key, until - seconds())
+                return await self._try(body, len(lines), key, until - seconds())
             except Exception as e:
                 error = explained(e, self._place.isSecure)
             if not retries.isPassing(error, wasOpen=False, wasRedirected=False):
@@ -188,12 +209,13 @@ async def publishAll(
     try:
         if options.data is not None:
             key = options.idempotency_key or str(uuid4())
-            await _print(options, output, await publisher.publish([options.data], key))
+            [batch] = publisher.batches([options.data])
+            await _print(options, output, await publisher.publish(batch, key))
             return Status.ENDED
         while lines := await source.lines():
             data, wrong = _dataIn(lines, options.json)
-            if data:
-                ids = await publisher.publish(data, str(uuid4()))
+            for batch in publisher.batches(data):
+                ids = await publisher.publish(batch, str(uuid4()))
                 stored += len(ids)
                 await _print(options, output, ids)
             if wrong is not None:

@@ -18,7 +18,7 @@ from ..client.errors import (
 from ..format.parser import EventTooLarge
 from ..printable import shown
 
-__all__ = ["Status", "say", "statusFor", "tellTrying"]
+__all__ = ["Status", "say", "statusFor", "tell", "tellTrying"]
 
 
 class Status(IntEnum):
@@ -51,6 +51,22 @@ def statusFor(error: Exception) -> Status:
     if isinstance(error, (BadStatus, BadContentType, BadRedirect, EventTooLarge)):
         return Status.NO_STREAM
     return Status.FAILED
+
+
+def tell(text: str) -> Status:
+    """
+    Write a text to standard output.  Characters that it cannot have are escaped.
+
+    @return: L{Status.FAILED} if that failed, which has been reported then.
+    """
+    encoding = sys.stdout.encoding or "utf-8"
+    try:
+        sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding) + "\n")
+        sys.stdout.flush()
+    except OSError as e:
+        say(f"standard output: {e.strerror}")
+        return Status.FAILED
+    return Status.ENDED
 
 
 def say(message: object) -> None:

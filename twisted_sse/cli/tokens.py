@@ -20,7 +20,7 @@ from ..hub.mercure.minting import claims0, claims1, mint
 from ..hub.mercure.tokens import Use, Verifier
 from ..hub.mercure.unverified import Unverified
 from .inspecting import Inspection
-from .status import Status, say
+from .status import Status, say, tell
 from .tokenoptions import parseToken
 
 __all__ = ["token"]
@@ -71,7 +71,7 @@ def _mint(options: argparse.Namespace, now: Callable[[], float]) -> Status:
         say("warning: the token grants nothing: add --publish or --subscribe")
     if options.expires is None:
         say("warning: the token never expires: it can be used until the key changes")
-    return _print(text)
+    return tell(text)
 
 
 def _given(options: argparse.Namespace) -> Callable[[str], list[str]]:
@@ -116,16 +116,5 @@ def _inspect(options: argparse.Namespace, now: Callable[[], float]) -> Status:
     except InvalidOption as e:
         say(f"argument --key: it {e.why}")
         return Status.USAGE
-    status = _print("\n".join(inspection.lines(options.topic)))
+    status = tell("\n".join(inspection.lines(options.topic)))
     return status or (Status.REFUSED if inspection.wrong else Status.ENDED)
-
-
-def _print(text: str) -> Status:
-    encoding = sys.stdout.encoding or "utf-8"
-    try:
-        sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding) + "\n")
-        sys.stdout.flush()
-    except OSError as e:
-        say(f"standard output: {e.strerror}")
-        return Status.FAILED
-    return Status.ENDED

@@ -71,7 +71,7 @@ class StreamRequest:
         @param lastEventID: the ID that the server should resume after; C{""} for none.
         @return: all headers, for the agent.
         """
-        fields = self._own.copy() if self.place.isOwn else Headers()
+        fields = self._own.copy() if self.place.isOwn else self._aboutBody()
         for name, value in DEFAULTS:
             if not fields.hasHeader(name):
                 fields.setRawHeaders(name, [value])
@@ -79,6 +79,17 @@ class StreamRequest:
             fields.setRawHeaders(b"Authorization", [self.place.authorization])
         if lastEventID:
             fields.setRawHeaders(b"Last-Event-ID", [lastEventID.encode()])
+        return fields
+
+    def _aboutBody(self) -> Headers:
+        """
+        @return: what another origin gets of the application's headers: those that describe the body.
+        """
+        fields = Headers()
+        for name in ABOUT_BODY if self._content is not None else ():
+            values = self._own.getRawHeaders(name)
+            if values:
+                fields.setRawHeaders(name, values)
         return fields
 
     def redirect(self, response: IResponse, location: str) -> None:
