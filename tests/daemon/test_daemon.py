@@ -338,6 +338,27 @@ class FileLimitTests(SynchronousTestCase):
         """
         self.assertEqual(self.limit(1024, 16000), (15000, [(16000, 16000)]))
 
+    def test_refused(self) -> None:
+        """
+        If the system refuses the limit, as macOS does, the largest that it permits is tried for.
+        """
+        resource = __import__("resource")
+        set: list[int] = []
+
+        def setrlimit(which: int, limits: tuple[int, int]) -> None:
+            if limits[0] > most:
+                raise ValueError("current limit exceeds maximum limit")
+            set.append(limits[0])
+
+        self.patch(resource, "getrlimit", lambda which: (2560, resource.RLIM_INFINITY))
+        self.patch(resource, "setrlimit", setrlimit)
+        for most, expected in (245_760, [2**17]), (61_440, [2**15]), (2560, []):
+            set.clear()
+            streams = limits.raiseFileLimit() or 0
+            self.assertEqual(set, expected)
+            self.assertLess(streams, most)
+            self.assertGreater(streams, 2000)
+
     def test_high(self) -> None:
         """
         The soft limit is unchanged if it already is the hard one.

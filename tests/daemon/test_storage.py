@@ -465,7 +465,7 @@ class OptionTests(StorageTestCase):
         A file that another process uses is refused, with the number of that process.
         """
         lock = Lock(self.path)
-        self.assertTold("the store is in use by this process: stop it first")
+        self.assertTold(f"the store is in use by this process ({os.getpid()}): stop it first")
         lock.release()
         checkFile(self.path)
 

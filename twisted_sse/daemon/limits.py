@@ -37,8 +37,7 @@ def raiseFileLimit() -> int | None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     most = MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, MOST_FILES)
     if soft != resource.RLIM_INFINITY and soft < most:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
-        soft = most
+        soft = _raiseTo(most, soft, hard)
     elif soft == resource.RLIM_INFINITY:
         soft = MOST_FILES
     streams = max(1, soft - max(64, soft // 16))
@@ -50,6 +49,23 @@ def raiseFileLimit() -> int | None:
             streams=streams,
         )
     return streams
+
+
+def _raiseTo(most: int, soft: int, hard: int) -> int:
+    """
+    Raise the limit as far as the system permits: macOS has a limit of its own below "unlimited".
+
+    @return: the soft limit then.
+    """
+    import resource
+
+    while most > soft:
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+            return most
+        except (OSError, ValueError):
+            most //= 2
+    return soft
 
 
 def connectionLimit() -> int:

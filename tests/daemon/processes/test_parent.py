@@ -394,6 +394,16 @@ class RefusalTests(ParentTestCase):
         self.addCleanup(rmtree, directory)
         self.assertIn("it is a directory", self.several(f"file:{directory}"))
 
+    def test_fileIsClosed(self) -> None:
+        """
+        The parent does not keep a file open that only children read, or its space would not be
+        freed when it is rotated.
+        """
+        before = os.listdir("/dev/fd")
+        self.make(f"file:{__file__}")
+        left = [os.fstat(int(each)) for each in {*os.listdir("/dev/fd")} - {*before}]
+        self.assertFalse(any(os.path.samestat(each, os.stat(__file__)) for each in left))
+
     def test_private(self) -> None:
         """
         The user's own data is for this machine only, as with one process.

@@ -139,6 +139,10 @@ class CommandTests(SynchronousTestCase):
         self.finish(source, None, signal.SIGSEGV)
         self.assertIn("killed by SIGSEGV", self.logged[-1])
         self.assertIn("restarting in 1 s", self.logged[-1])
+        self.reactor.advance(1)
+        # Real-time signals have no names.
+        self.finish(source, None, signal.SIGRTMIN + 1)
+        self.assertIn(f"killed by signal {signal.SIGRTMIN + 1}", self.logged[-1])
         source.stopService()
         self.assertEqual(self.reactor.getDelayedCalls(), [])
 

@@ -15,12 +15,14 @@ from twisted.internet.testing import MemoryReactorClock
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
+from tests.support.late_store import LateStore
 from tests.support.published import Published
 from twisted_sse import Channel, Event
 from twisted_sse.daemon.sources import linesource, stdin
 from twisted_sse.daemon.sources.lines import Line, LineSplitter
 from twisted_sse.daemon.sources.linesource import LineSource
 from twisted_sse.daemon.sources.stdin import StandardInput
+from twisted_sse.testing import MemoryClock
 
 
 def line(text: str, cut: int = 0) -> Line:
@@ -120,6 +122,26 @@ class FormatTests(SourceTestCase):
         text = '{"data": "x", "id": "%s"}' % ("7" * 9000)
         source.publish([line(text)], lambda _: None)
         self.assertEqual((source.linesNotJSON, len(channel.history or ())), (1, 1))
+
+    def test_noIDs(self) -> None:
+        """
+        If the store makes the IDs, those of lines are dropped, which is logged once, even before
+        the store is open.
+        """
+        clock = MemoryClock()
+        published = Published()
+        store = LateStore(clock, {}, makesIDs=True)
+        channel = Channel(name="news", store=store, reactor=clock, observer=published)
+        source = LineSource(channel, "events")
+        for number in range(2):
+            texts = [f'{{"data": "{number}", "id": "7"}}', f'{{"data": "more {number}", "id": ""}}']
+            source.publish([line(text) for text in texts], lambda _: None)
+            clock.pump([0.1] * 20)
+        data = [event.data for event in published.events]
+        self.assertEqual(data, ["0", "more 0", "1", "more 1"])
+        self.assertEqual((source.linesNotJSON, len(self.warnings)), (0, 1))
+        channel.close()
+        clock.pump([0.1] * 20)
 
     def test_cut(self) -> None:
         """

@@ -267,6 +267,7 @@ def _checkFile(options: Options, spec: Spec, reactor: Any) -> None:
     Check that a file can be read, which the children do.
     """
     try:
-        makeLines(spec, Channel(History(maxEvents=1), reactor=reactor), reactor, "text", 1, None)
+        channel = Channel(History(maxEvents=1), reactor=reactor)
+        makeLines(spec, channel, reactor, "text", 1, None).stopService()
     except SourceError as e:
         raise UsageError(f"{spec.text}: {e}") from e

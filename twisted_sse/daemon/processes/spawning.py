@@ -16,6 +16,7 @@ from twisted.internet.interfaces import IDelayedCall
 from twisted.internet.protocol import Factory, ProcessProtocol
 from twisted.python.failure import Failure
 
+from ..sources.command import killedBy
 from .supervisor import Child
 from .wire import PROTOCOL, Wire
 
@@ -97,7 +98,7 @@ class _Process(ProcessProtocol):
         if number is None:
             self._how = f"status {status}", status
         else:
-            self._how = f"killed by {signal.Signals(number).name}", None
+            self._how = killedBy(number), None
         # Something that it has started may have inherited its end of the wire.
         self._giveUp = self._reactor.callLater(LAST_WORDS, self._wire.close)
         self._endIfHeard()

@@ -22,7 +22,7 @@ from .keeper import GRACE, PATIENCE, PROGRAM
 from .lines import Line, LineSplitter
 from .linesource import LineSource, noID
 
-__all__ = ["Command"]
+__all__ = ["Command", "killedBy"]
 
 #: After how many seconds a command is given up that should have ended.
 LONGEST_END = PATIENCE + GRACE + 1
@@ -260,6 +260,16 @@ class _Run(ProcessProtocol):
         self._source._finished(self, *_told(reason))
 
 
+def killedBy(number: int) -> str:
+    """
+    Say which signal has ended a process.  Real-time signals have no names.
+    """
+    try:
+        return f"killed by {signal.Signals(number).name}"
+    except ValueError:
+        return f"killed by signal {number}"
+
+
 def _told(reason: Failure) -> tuple[int, str]:
     """
     @return: the exit status, as a shell has it, and the same in words.
@@ -268,6 +278,6 @@ def _told(reason: Failure) -> tuple[int, str]:
         return 0, "status 0"
     number = getattr(reason.value, "signal", None)
     if number is not None:
-        return 128 + number, f"killed by {signal.Signals(number).name}"
+        return 128 + number, killedBy(number)
     status = getattr(reason.value, "exitCode", None) or 1
     return status, f"status {status}"

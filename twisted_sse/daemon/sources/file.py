@@ -342,19 +342,27 @@ class Tail(LineSource):
         next = self._open(unless=file)
         if next is None:
             return None
-        between = self._before(file)
-        if between is not None:
-            if between.key != next.key and between.modified() >= file.modified():
+        between = None
+        found = None
+        try:
+            between = self._before(file)
+            if (
+                between is not None
+                and between.key != next.key
+                and between.modified() >= file.modified()
+            ):
                 # It was rotated twice since the last check.  An older PATH.1 is left from an
                 # earlier rotation.
-                next.close()
-                return between
-            between.close()
-        if not next.size():
-            # As long as it is empty, the writer has not switched to it.
-            next.close()
-            return None
-        return next
+                found = between
+            elif next.size():
+                # As long as it is empty, the writer has not switched to it.
+                found = next
+            return found
+        finally:
+            # Even if one of them cannot be examined any more, as on a server that was restarted.
+            for each in between, next:
+                if each is not None and each is not found:
+                    each.close()
 
     def _open(self, unless: _File | None = None) -> _File | None:
         """

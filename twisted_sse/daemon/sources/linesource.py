@@ -72,6 +72,8 @@ class LineSource(Service):
         self.linesNotJSON = 0
         self.loadedAt: float | None = None
         self._format = format
+        # Whether an ID was dropped, since the store makes them.
+        self._hasDroppedID = False
         self._ended = ended
         self._delivering: Deferred[Any] | None = None
         self._storing: Deferred[Any] = succeed(None)
@@ -168,6 +170,7 @@ class LineSource(Service):
         try:
             fields = json.loads(line.raw)
             if isinstance(fields, dict) and fields and fields.keys() <= _FIELDS:
+                self._dropID(fields)
                 return _makeEvent(fields, identifier)
         except (ValueError, TypeError, RecursionError):
             pass
@@ -179,6 +182,17 @@ class LineSource(Service):
                 text=shown(line.text[:200]),
             )
         return None
+
+    def _dropID(self, fields: dict[str, Any]) -> None:
+        """
+        Drop the ID of an event, if the channel takes none.
+        """
+        if self.channel.takesIDs or not fields.get("id"):
+            return
+        del fields["id"]
+        if not self._hasDroppedID:
+            self._hasDroppedID = True
+            _log.warn("The IDs of lines are ignored: the store makes the IDs of events")
 
 
 def _makeEvent(fields: dict[str, Any], identifier: str | None) -> Event:
