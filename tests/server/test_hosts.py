@@ -57,5 +57,16 @@ class LoopbackTests(SynchronousTestCase):
             ([""], None),
         ):
             request = DummyRequest([b""])  # type: ignore[no-untyped-call]
+            request.clientproto = b"HTTP/1.1"
             request.requestHeaders.setRawHeaders("host", hosts)
             self.assertEqual(nameOf(request), name, hosts)
+
+    def test_nameInHTTP2(self) -> None:
+        """
+        Over HTTP/2 the name may be both in C{:authority} and in C{host}, if they agree.
+        """
+        for hosts, name in ((["a", "a"], "a"), (["a", "b"], None)):
+            request = DummyRequest([b""])  # type: ignore[no-untyped-call]
+            request.clientproto = b"HTTP/2"
+            request.requestHeaders.setRawHeaders("host", hosts)
+            self.assertEqual(nameOf(request), name)

@@ -26,7 +26,7 @@ from ..listeners import checkObserver
 from ..stream.asked import Asked
 from ..stream.headers import removeEncoder, setHeaders
 from ..stream.observer import AnyStreamObserver, StreamObserver
-from ..stream.options import END, LONGEST_ID, SHORTEST_RETRY, StreamOptions
+from ..stream.options import END, SHORTEST_RETRY, StreamOptions
 from ..stream.pending import PendingTotal, SlowReader
 from ..stream.reasons import CloseReason
 from ..stream.result import start
@@ -329,8 +329,6 @@ class EventStreamResource(Resource):
             answer(
                 request, 406, "This is an event stream: request it with Accept: text/event-stream"
             )
-        elif len(lastEventID) > LONGEST_ID:
-            answer(request, 400, "The last event ID is too long")
         elif method == b"HEAD":
             removeEncoder(request)
             setHeaders(request)

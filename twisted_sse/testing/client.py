@@ -99,9 +99,12 @@ class MemoryClient:
         """
         if isinstance(body, str):
             body = body.encode()
-        sent = {"Host": "localhost", **(headers or {})}
-        if body or method in ("POST", "PUT", "PATCH"):
-            sent.setdefault("Content-Length", str(len(body)))
+        sent = {**(headers or {})}
+        given = {name.lower() for name in sent}
+        if "host" not in given:
+            sent = {"Host": "localhost", **sent}
+        if "content-length" not in given and (body or method in ("POST", "PUT", "PATCH")):
+            sent["Content-Length"] = str(len(body))
         head = "".join(f"{name}: {value}\r\n" for name, value in sent.items())
         family = IPv6Address if ":" in address else IPv4Address
         peer = family("TCP", address, 50000)
