@@ -391,8 +391,6 @@ def stepsFor(package: Package) -> Iterator[list[Step]]:
     yield [
         ("ruff check", partial(tool, "ruff", "check", "--no-cache")),
         ("ruff format", partial(tool, "ruff", "format", "--check", "--no-cache")),
-        ("mypy", partial(tool, "mypy")),
-        ("docs", documentation),
         ("build", package.build),
     ]
 
@@ -426,6 +424,8 @@ def stepsFor(package: Package) -> Iterator[list[Step]]:
     yield [
         *ends,
         *between,
+        ("mypy", partial(tool, "mypy")),
+        ("docs", documentation),
         *((f"install {how}", partial(package.install, how)) for how in installs),
         ("release", package.release),
     ]

@@ -2,8 +2,8 @@
 C{make test}: the tests under pytest, with their coverage, and under trial those for which the
 runner matters.
 
-Two processors run, at the same time: the live tests under pytest, except those of the live page and
-of the documentation's site; and all other tests, those two, then trial.
+Two processors run, at the same time: the live tests under pytest, except those of web pages; and all
+other tests, those of pages, then trial.
 
 Arguments go to pytest; a part of the tests runs under pytest alone, without the requirement of full
 coverage.
@@ -25,10 +25,11 @@ from xml.etree import ElementTree
 #: Percent, both of lines and of branches.
 COVERAGE = 95
 
-#: The live tests of the live page and of the documentation's site, and how pytest leaves them out.
-NAMES = ["page*", "reference", "tables"]
-SITES = [path for name in NAMES for path in Path("tests/live").glob(f"test_{name}.py")]
-WITHOUT_SITES = [f"--ignore={path}" for path in SITES]
+#: The live tests of web pages, and how pytest leaves them out: the live page, the documentation's
+#: site, and pages of examples.
+NAMES = ["page*", "reference", "tables", "datastar", "htmx", "models", "react", "turbo"]
+PAGES = [path for name in NAMES for path in Path("tests/live").glob(f"test_{name}.py")]
+WITHOUT_PAGES = [f"--ignore={path}" for path in PAGES]
 
 #: Lines of a failed test, and of trial's output, that are shown again at the end.
 LAST_LINES = 25
@@ -155,12 +156,12 @@ def main(arguments: list[str]) -> int:
         else:
             with ThreadPoolExecutor(1) as second:
                 others = second.submit(pytest, aside, "others", "--ignore=tests/live")
-                sites = second.submit(pytest, aside, "sites", *map(str, sorted(SITES)))
+                pages = second.submit(pytest, aside, "pages", *map(str, sorted(PAGES)))
                 trial = second.submit(aside, "twisted.trial", *forTrial())
                 results = {
-                    "pytest, live": pytest(run, "live", "tests/live", *WITHOUT_SITES),
+                    "pytest, live": pytest(run, "live", "tests/live", *WITHOUT_PAGES),
                     "pytest, others": others.result(),
-                    "pytest, sites": sites.result(),
+                    "pytest, pages": pages.result(),
                     "trial": trial.result(),
                 }
         run("coverage", "combine", "-q")
