@@ -393,7 +393,7 @@ class Subscription(Feed):
         @return: whether the stream was ended.
         """
         response = self.response
-        if self.choice.isTold or not response.eventsSent:
+        if self.choice.isTold or not (response.eventsSent or self.isMarked):
             return False
         response.owner.reset(response.stream)
         response.end(CloseReason.ENDED)

@@ -160,6 +160,28 @@ class OwnEventTests(HubCase):
             types = [event.type for event in lost.events if event.type != "stream-position"]
             self.assertEqual(types, [*["stream-reset"] * own, "message"])
 
+    def test_broken(self) -> None:
+        """
+        When the store has lost continuity, the streams of clients that are up to date end, too;
+        with the channel's own events, one of them says so.
+        """
+        for own in False, True:
+            self.serve(ownEvents=own, store=lambda clock: LateStore(clock, {}))
+            self.clock.pump([0.1] * 20)
+            publishing = self.hub.publish("a", "x")
+            self.clock.pump([0.1] * 20)
+            place = self.successResultOf(publishing)
+            browser = self.get(f"topic=a&lastEventID={place}")
+            self.clock.pump([0.1] * 20)
+            log = next(
+                each for each in self.channel.store.logs if each.tail is self.channel._storage
+            )
+            log.tail.broken("new origin")
+            self.clock.pump([0.1] * 20)
+            self.assertEqual(browser.ended, not own)
+            types = [event.type for event in browser.events]
+            self.assertEqual("stream-reset" in types, own)
+
     def test_overtaken(self) -> None:
         """
         When trimming overtakes a client that reads slowly, its stream ends before the gap: when it
