@@ -14,7 +14,7 @@ from twisted.internet.interfaces import ITCPTransport
 from twisted.internet.task import LoopingCall, deferLater
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.resource import Resource
-from twisted.web.server import NOT_DONE_YET, Request
+from twisted.web.server import NOT_DONE_YET
 from zope.interface.verify import verifyObject
 
 from twisted_sse import Event, EventStream, EventStreamResource, MessageEvent
@@ -110,14 +110,13 @@ class RequestTests(SynchronousTestCase):
         C{Host} and C{Content-Length} are sent once, however the test spells them.
         """
         for host, length in ("Host", "Content-Length"), ("host", "content-length"):
-            seen: list[Request] = []
-            resource = Resource()
-            resource.isLeaf = True
-            resource.render = lambda request, seen=seen: seen.append(request) or b""  # type: ignore[func-returns-value]
+            raw = Raw()
             given = {host: "sse.example", length: "2"}
-            MemoryClient(resource).request("POST", "/", headers=given, body="ab")
+            MemoryClient(raw).request("POST", "/", headers=given, body="ab")
+            [request] = raw.requests
             for name, value in (b"host", b"sse.example"), (b"content-length", b"2"):
-                self.assertEqual(seen[0].requestHeaders.getRawHeaders(name), [value])
+                self.assertEqual(request.requestHeaders.getRawHeaders(name), [value])
+            request.finish()
 
     def test_headers(self) -> None:
         """

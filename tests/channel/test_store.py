@@ -607,6 +607,8 @@ class SharedTests(StoreTestCase):
         self.settle()
         self.assertEqual(data(browser), ["a", "b", "c"])
         self.assertEqual(self.successResultOf(waiting).id, lastEventID(browser))
+        appended = [each for records, _ in self.store.logs[0].appends for each in records]
+        self.assertEqual([each.event.id for each in appended], [None] * 3)
 
     def test_replay(self) -> None:
         """

@@ -150,7 +150,9 @@ class NameTests(ExposureTestCase):
             (["evil.example", "localhost"], True),
             (["localhost", "evil.example"], True),
         ):
-            request: Any = SimpleNamespace(requestHeaders=Headers({"host": hosts}))
+            request: Any = SimpleNamespace(
+                requestHeaders=Headers({"host": hosts}), clientproto=b"HTTP/1.1"
+            )
             self.assertEqual(KnownHosts(Resource()).refusal(request) is not None, refused)
 
     def test_allowed(self) -> None:

@@ -331,6 +331,17 @@ class OpeningTests(SQLiteTestCase):
             channel.close()
             await store.close()
 
+    async def test_noLimit(self) -> None:
+        """
+        Any number of recent records may be asked for, even more than SQLite can count.
+        """
+        store = self.store()
+        await (await self.keep(store)).fill(3)
+        await store.close()
+        keeper = Keeper()
+        keeper.log = await self.store().open("news", keeper, sys.maxsize)
+        self.assertEqual(keeper.recent, ["1", "2", "3"])
+
     async def test_tailRaises(self) -> None:
         """
         If a channel fails to accept the records, its log is not open.

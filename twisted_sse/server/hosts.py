@@ -43,7 +43,7 @@ def nameOf(request: Request) -> str | None:
         name, or there is not exactly one C{Host}.
     """
     values = request.requestHeaders.getRawHeaders(b"host", [])
-    if getattr(request, "clientproto", b"") == b"HTTP/2":
+    if request.clientproto == b"HTTP/2":
         # It may also be in :authority: RFC 9113, 8.3.1.
         values = list(dict.fromkeys(values))
     found = HOST.fullmatch(values[0].decode("ascii", "replace")) if len(values) == 1 else None

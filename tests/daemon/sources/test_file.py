@@ -103,6 +103,27 @@ class TailTests(SynchronousTestCase):
             told, [f"Directory {directory} does not exist: waiting for {directory}/app.log"]
         )
 
+    def test_stale(self) -> None:
+        """
+        Files that cannot be examined any more, as on a server that was restarted, are closed after
+        each check.
+        """
+
+        def fail(file: object) -> float:
+            raise OSError(errno.ESTALE, "Stale file handle")
+
+        self.append("1\n")
+        self.start()
+        self.path.rename(self.old)
+        self.append("2\n")
+        self.append("between\n", self.path.with_suffix(".new"))
+        self.path.with_suffix(".new").rename(self.old)
+        self.patch(tail._File, "modified", fail)
+        before = len(os.listdir("/dev/fd"))
+        self.wait()
+        self.assertIn("Stale file handle", self.complaints)
+        self.assertLessEqual(len(os.listdir("/dev/fd")), before)
+
     def test_appended(self) -> None:
         """
         Lines appended to the file are sent once they are whole, and a new client does not get

@@ -15,7 +15,7 @@ from twisted.internet.testing import MemoryReactorClock
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.support.late_store import LateStore
+from tests.support.late_store import Content, LateStore
 from tests.support.published import Published
 from twisted_sse import Channel, Event
 from twisted_sse.daemon.sources import linesource, stdin
@@ -129,15 +129,15 @@ class FormatTests(SourceTestCase):
         the store is open.
         """
         clock = MemoryClock()
-        published = Published()
-        store = LateStore(clock, {}, makesIDs=True)
-        channel = Channel(name="news", store=store, reactor=clock, observer=published)
+        kept: dict[str, Content] = {}
+        store = LateStore(clock, kept, makesIDs=True)
+        channel = Channel(name="news", store=store, reactor=clock)
         source = LineSource(channel, "events")
         for number in range(2):
             texts = [f'{{"data": "{number}", "id": "7"}}', f'{{"data": "more {number}", "id": ""}}']
             source.publish([line(text) for text in texts], lambda _: None)
             clock.pump([0.1] * 20)
-        data = [event.data for event in published.events]
+        data = [record.event.data for record in kept["news"].records]
         self.assertEqual(data, ["0", "more 0", "1", "more 1"])
         self.assertEqual((source.linesNotJSON, len(self.warnings)), (0, 1))
         channel.close()

@@ -8,7 +8,6 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from ...stream.options import LONGEST_ID
 from ..refused import Refused
 from .dialect import Dialect
 from .selectors import InvalidSelector, Selector, compiledSize, dropUnused, matcher, selector
@@ -94,8 +93,6 @@ def askedIn(
                 )
             named.append((MATCHERS[name], value))
     cursor = header or _cursor(query) or _cursor(body)
-    if len(cursor.encode()) > LONGEST_ID:
-        raise Refused(400, "the last event ID is too long")
     if topics and named:
         raise Refused(400, "topic is for Mercure 0.x, and match for 1.0: use only one of them")
     dialect = Dialect.V0 if topics else Dialect.V1

@@ -5,6 +5,7 @@ The end of a stream whose token expires or is revoked, or that has lived for lon
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 
 from ...stream.stream import EventStream
 
@@ -43,13 +44,7 @@ def endAt(stream: EventStream, expires: float | None, longest: float | None, now
         if expires is not None:
             abortAfter(stream, max(0.0, expires - now - ending))
 
-    call = stream.clock.callLater(ending, end)
-
-    def closed(_: object) -> None:
-        if call.active():
-            call.cancel()
-
-    stream.whenClosed().addCallback(closed)
+    _after(ending, stream, end)
 
 
 def abortAfter(stream: EventStream, seconds: float) -> None:
@@ -58,9 +53,15 @@ def abortAfter(stream: EventStream, seconds: float) -> None:
 
     @param seconds: the time that its client has to read what is queued.
     """
-    if stream.closed:
-        return
-    call = stream.clock.callLater(seconds, stream.abort)
+    if not stream.closed:
+        _after(seconds, stream, stream.abort)
+
+
+def _after(seconds: float, stream: EventStream, act: Callable[[], object]) -> None:
+    """
+    Do something with a stream later, unless it is closed by then.
+    """
+    call = stream.clock.callLater(seconds, act)
 
     def closed(_: object) -> None:
         if call.active():
